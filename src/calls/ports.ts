@@ -1,0 +1,314 @@
+/**
+ * The ports of the call domain: what a call needs of the world (SIP, Matrix, media, store), and what the world asks of calls.
+ * Adapters implement them; app.ts binds them. No SDK type appears here.
+ *
+ * Common rules. Facts may arrive late, twice, or after the call has ended: the actor ignores what does not fit its state.
+ * Nothing here blocks: what takes time returns a promise or reports a fact. Every closing method is idempotent and bounded in time.
+ */
+import type { E164, Extension, GhostUserId, LegId, RoomId, TrunkId, UserId, CallId } from "../ids.ts";
+import type { PhoneNumber } from "../numbering/phone-number.ts";
+import type { Outcome } from "./outcome.ts";
+
+// ---------------------------------------------------------------------------------------------------------------- SIP
+
+/** Whom the called phone sees. `anonymous` sends `Privacy: id` and no number. */
+export type CallerId =
+  | { readonly kind: "number"; readonly number: E164 | Extension; readonly name?: string }
+  | { readonly kind: "anonymous" };
+
+export interface DialRequest {
+  readonly callId: CallId;
+  readonly legId: LegId;
+  readonly trunkId: TrunkId;
+  /** User part of the request URI, already written the way the trunk wants it (`dial_format`). */
+  readonly dialString: string;
+  readonly callerId: CallerId;
+  readonly ringTimeoutMs: number;
+  /** Set in the engine as well, so that a dead gateway cannot leave a call billing. */
+  readonly maxDurationMs: number;
+}
+
+/** Where a media worker reaches the audio of a leg. Holds credentials: never log it. */
+export type LegMedia =
+  | {
+      readonly kind: "asterisk-websocket";
+      /** `ws://host:port/media/<connection id>`, used once. */
+      readonly url: string;
+      readonly codec: "alaw" | "ulaw" | "slin16";
+    }
+  | {
+      readonly kind: "livekit-room";
+      readonly url: string;
+      readonly token: string;
+      /** LiveKit identity of the phone in its leg room. */
+      readonly phoneIdentity: string;
+    };
+
+/** Why a leg ended, as the far end said it. */
+export interface LegCause {
+  /** SIP final status (RFC 3261), when one was seen. */
+  readonly sipStatus?: number;
+  /** Q.850 cause, when one was seen. */
+  readonly q850?: number;
+  /** Words for the log; holds no number. */
+  readonly text?: string;
+}
+
+export type LegFact =
+  /** The leg's audio can be attached (before the answer, so that the answer costs no set-up). At most once per dial. */
+  | { readonly type: "leg.mediaReady"; readonly media: LegMedia }
+  /** 180 Ringing. May repeat. */
+  | { readonly type: "leg.ringing" }
+  /** 183 Session Progress. May repeat. */
+  | { readonly type: "leg.progress" }
+  | { readonly type: "leg.answered" }
+  | { readonly type: "leg.held" }
+  | { readonly type: "leg.resumed" }
+  | { readonly type: "leg.dtmf"; readonly digit: string }
+  /** Always the last fact of a leg, and always sent, also when dialling failed at once. */
+  | {
+      readonly type: "leg.ended";
+      readonly outcome: Outcome;
+      readonly cause: LegCause;
+      /** True only for a connection failure or a 503 before any 18x: the next trunk may be tried. */
+      readonly tryNextTrunk: boolean;
+    };
+
+export interface SipPort {
+  /** Starts the INVITE; returns at once. Everything that happens arrives as facts; it never throws. */
+  dial(request: DialRequest, onFact: (fact: LegFact) => void): void;
+  /** Ends the leg (BYE, or CANCEL while it rings) and frees channels, bridges and leg room. Resolves within 2 s, also for unknown legs. */
+  hangup(leg: LegId, outcome: Outcome): Promise<void>;
+  /** New media access for a live leg, after its media worker died. Rejects with GatewayError when the leg is gone. */
+  renewMedia(leg: LegId): Promise<LegMedia>;
+  /** Legs that the engines still hold for us; used at start to find what a crash left behind. */
+  listLegs(): Promise<readonly LegId[]>;
+}
+
+// ------------------------------------------------------------------------------------------------------------- Matrix
+
+/** How a ghost gets to the SFU of the conference. Holds a token: never log it. */
+export interface SfuAccess {
+  /** WebSocket address of the SFU, as the token service named it. */
+  readonly sfuUrl: string;
+  readonly token: string;
+  /** LiveKit identity of the ghost: `user:device` in compatibility mode. */
+  readonly identity: string;
+  /** True in a room with `m.room.encryption`: frames must be encrypted with the media keys. */
+  readonly encrypted: boolean;
+  /** `livekit_service_url` of the transport, byte for byte as members write it. */
+  readonly transportUrl: string;
+}
+
+export interface PrepareMember {
+  readonly callId: CallId;
+  readonly roomId: RoomId;
+  readonly ghost: GhostUserId;
+  readonly displayName: string;
+  /** True when the bot has to invite the ghost first (command, API); false when somebody invited it already. */
+  readonly inviteFirst: boolean;
+}
+
+export type RtcFact =
+  /** The last member that is not a phone has left the conference. */
+  | { readonly type: "rtc.alone" }
+  /** A member that is not a phone is there (again). */
+  | { readonly type: "rtc.accompanied" }
+  /** The ghost was kicked or banned, or the room was upgraded. */
+  | { readonly type: "rtc.removed"; readonly reason: "kicked" | "banned" | "upgraded" }
+  /** The membership cannot be kept up (homeserver refuses it). */
+  | { readonly type: "rtc.lost"; readonly message: string };
+
+/** A phone as a MatrixRTC member. One session per call. */
+export interface RtcPort {
+  /**
+   * Makes the ghost ready: registered, joined, device and crypto made, synced, keys of all members' devices queried, SFU token fetched.
+   * Rejects with GatewayError (ROOM_*, GHOST_LACKS_POWER, HOMESERVER_*, TOKEN_SERVICE_REFUSED, ENCRYPTION_FAILED).
+   * Media keys do not come this way: they go straight to the media port (app.ts), as they must never sit in an event.
+   */
+  prepare(request: PrepareMember, onFact: (fact: RtcFact) => void): Promise<SfuAccess>;
+  /** Writes the membership: from now on Element Call shows the tile. Resolves when the homeserver has it. */
+  publish(call: CallId): Promise<void>;
+  /** A new SFU token for a running session (the old worker died, or the token ran out). */
+  renewAccess(call: CallId): Promise<SfuAccess>;
+  /** Leaves: membership, delayed leave, device, and the room if the ghost came for this call only. Resolves within 2 s where the homeserver answers. */
+  leave(call: CallId): Promise<void>;
+  /** Removes what a crashed gateway left of a ghost in a room: memberships, delayed leaves, devices. */
+  cleanUp(ghost: GhostUserId, room: RoomId): Promise<void>;
+}
+
+/** One member of a conference as the domain needs it. */
+export interface ConferenceMember {
+  readonly userId: UserId;
+  readonly isPhone: boolean;
+}
+
+/** What is known of a room at one moment. */
+export interface RoomView {
+  readonly roomId: RoomId;
+  readonly name?: string;
+  readonly encrypted: boolean;
+  /** Room that replaces this one (`m.room.tombstone`). */
+  readonly replacedBy?: RoomId;
+  /** Valid, trusted memberships of the conference `m.call#ROOM`. Empty: no live call. */
+  readonly conference: readonly ConferenceMember[];
+  /** Power needed to write `org.matrix.msc3401.call.member`, and what a new ghost would have. */
+  readonly memberEventPower: { readonly needed: number; readonly ghost: number };
+  readonly botJoined: boolean;
+  readonly botCanInvite: boolean;
+  /** Whether this user may kick (moderators may hang up phones of others). */
+  canKick(user: UserId): boolean;
+}
+
+export interface RoomPort {
+  /** Room as the bot sees it. Rejects with BOT_NOT_IN_ROOM or ROOM_NOT_FOUND. Cheap: answered from the bot's own sync. */
+  viewAsBot(room: RoomId): Promise<RoomView>;
+  /** Room as an invited ghost sees it: joins first. Rejects with HOMESERVER_REFUSED when the invite is gone. */
+  viewAsGhost(room: RoomId, ghost: GhostUserId): Promise<RoomView>;
+}
+
+/** Words for people in a room; the adapter writes the sentence. */
+export type Notice =
+  | { readonly kind: "phone-leaves-encryption" }
+  | { readonly kind: "call-failed"; readonly number: PhoneNumber; readonly outcome: Outcome; readonly detail?: string }
+  | { readonly kind: "left-alone"; readonly number: PhoneNumber; readonly hangupAfterMs: number };
+
+export interface NoticePort {
+  /** Sent by the bot where it is in the room, else by the ghost of the call. Never rejects: a lost notice is logged. */
+  notify(target: { readonly roomId: RoomId; readonly callId: CallId }, notice: Notice): Promise<void>;
+}
+
+// -------------------------------------------------------------------------------------------------------------- Media
+
+/** `fromPhone`: the phone is heard in the conference; `toPhone`: the conference is heard at the phone. */
+export type AudioDirection = "fromPhone" | "toPhone";
+
+export interface MediaSession {
+  readonly callId: CallId;
+  /** All phones of one room share a worker and one listener. */
+  readonly roomId: RoomId;
+  readonly access: SfuAccess;
+}
+
+export type MediaFact =
+  /** First audible audio in this direction since the bridge. */
+  | { readonly type: "media.flowing"; readonly direction: AudioDirection }
+  /** Nothing at all arrived in this direction for 10 s of a bridged call. May repeat after audio came back. */
+  | { readonly type: "media.silent"; readonly direction: AudioDirection }
+  /** The worker died: join, attach and bridge again with renewed access. */
+  | { readonly type: "media.workerLost" }
+  /** The SFU connection is gone for good (kicked, room deleted, server away): join again with renewed access. */
+  | { readonly type: "media.sfuLost"; readonly message: string }
+  /** The leg's audio connection is gone while the leg may still live. */
+  | { readonly type: "media.legLost"; readonly message: string };
+
+/** A media key of MatrixRTC (per sender, 16 bytes, HKDF). Never logged, never stored. */
+export interface MediaKey {
+  /** LiveKit identity (rtcBackendIdentity) of the sender. */
+  readonly identity: string;
+  /** 0 to 255. */
+  readonly index: number;
+  readonly key: Uint8Array;
+}
+
+export type PromptName = "alone";
+
+export interface MediaPort {
+  /** Joins the SFU as the ghost and publishes its track. Resolves when published. Rejects with SFU_REFUSED or MEDIA_FAILED. */
+  join(session: MediaSession, onFact: (fact: MediaFact) => void): Promise<void>;
+  /** Connects the leg's audio; nothing passes yet. */
+  attach(call: CallId, media: LegMedia): Promise<void>;
+  /** Opens the path in both directions: the call was answered. */
+  bridge(call: CallId): Promise<void>;
+  /** Stops and starts both directions for a phone on hold. */
+  setHeld(call: CallId, held: boolean): Promise<void>;
+  /** Plays a prompt to the phone, mixed over what it hears. Resolves when it started. */
+  prompt(call: CallId, name: PromptName): Promise<void>;
+  /** Key of a member (or the ghost's own) for the conference of this call. Keys that come before `join` are kept. */
+  setKey(call: CallId, key: MediaKey): void;
+  /** Closes both ends. Resolves when the SFU connection is gone. */
+  leave(call: CallId): Promise<void>;
+}
+
+// ------------------------------------------------------------------------------------------------------ Policy, store
+
+/** Who asks: the inviter, the sender of the command, or the named API token. */
+export type Subject =
+  | { readonly kind: "user"; readonly userId: UserId }
+  | { readonly kind: "token"; readonly name: string };
+
+export interface PolicyPort {
+  /**
+   * Throws GatewayError NUMBER_NOT_PERMITTED, EMERGENCY_NOT_PERMITTED or LIMIT_REACHED (attempts per minute). Counts one attempt.
+   * Limits on calls that run are the registry's, which knows them.
+   */
+  authorize(subject: Subject, number: PhoneNumber): void;
+}
+
+/** What is kept of a call at every transition. */
+export interface CallRecord {
+  readonly callId: CallId;
+  readonly legId: LegId;
+  readonly direction: "outbound";
+  readonly roomId: RoomId;
+  readonly ghost: GhostUserId;
+  readonly number: PhoneNumber;
+  readonly subject: Subject;
+  readonly state: CallStateName;
+  readonly outcome?: Outcome;
+  readonly cause?: LegCause;
+  /** Milliseconds since the epoch. */
+  readonly createdAtMs: number;
+  readonly answeredAtMs?: number;
+  readonly endedAtMs?: number;
+}
+
+export type CallStateName = "routing" | "alerting" | "connecting" | "active" | "ending" | "ended";
+
+export interface CallStore {
+  save(record: CallRecord): void;
+  /** Calls that were not `ended` when the gateway stopped. */
+  loadOpen(): readonly CallRecord[];
+  /** Newest first. */
+  list(filter: { readonly roomId?: RoomId; readonly limit: number }): readonly CallRecord[];
+  get(call: CallId): CallRecord | undefined;
+}
+
+export interface Clock {
+  nowMs(): number;
+  /** Runs `callback` once; returns how to cancel it. */
+  after(delayMs: number, callback: () => void): () => void;
+}
+
+/** What is watched of calls: metrics, log, call trace. Must not throw. */
+export interface CallObserver {
+  transition(record: CallRecord, event: string): void;
+  audio(record: CallRecord, fact: Extract<MediaFact, { type: "media.flowing" | "media.silent" }>): void;
+}
+
+// ------------------------------------------------------------------------------------- What the world asks of calls
+
+export interface AddPhone {
+  readonly roomId: RoomId;
+  /** As typed or as in the ghost id; parsed and normalised by us. */
+  readonly number: string;
+  readonly subject: Subject;
+  /** `invite`: the ghost was invited and joins by itself; else the bot invites it. */
+  readonly via: "invite" | "command" | "api";
+}
+
+/** The application's use cases; called by the appservice, the bot and the HTTP API. All reject with GatewayError. */
+export interface CallService {
+  /** Checks everything, starts the call and returns at once (state `routing` or `alerting`). */
+  add(request: AddPhone): Promise<CallRecord>;
+  /** Ends one call. For whoever added the phone, and for members with kick power; an API token may end what it added. */
+  hangup(request: { readonly callId: CallId; readonly subject: Subject }): Promise<CallRecord>;
+  /** Calls that run in a room, oldest first. */
+  inRoom(room: RoomId): readonly CallRecord[];
+  get(call: CallId): CallRecord | undefined;
+  list(filter: { readonly roomId?: RoomId; readonly limit: number }): readonly CallRecord[];
+  /** A ghost was kicked, banned, or its room upgraded, as seen by an appservice transaction. */
+  ghostRemoved(room: RoomId, ghost: GhostUserId, reason: "kicked" | "banned" | "upgraded"): void;
+  /** Refuses new calls, ends all running ones with `shutdown`, and resolves when they are gone or `graceMs` is over. */
+  shutdown(graceMs: number): Promise<void>;
+}
