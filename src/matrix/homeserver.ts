@@ -45,9 +45,11 @@ export class MatrixError extends GatewayError {
   }
 }
 
-/** Joins path segments, percent-encoding each: ids hold `!`, `@`, `:`, `+` and `/`. */
-export const matrixPath = (...segments: readonly string[]): string =>
-  `/_matrix/${segments.map((segment) => segment.split("/").map(encodeURIComponent).join("/")).join("/")}`;
+/** `/_matrix/<prefix>/<segment>/...`; segments are percent-encoded, as ids hold `!`, `@`, `:`, `+` and `/`. */
+export const matrixPath = (
+  prefix: "client/v3" | "client/v1" | "client/unstable" | "media/v3",
+  ...segments: readonly string[]
+): string => `/_matrix/${prefix}/${segments.map(encodeURIComponent).join("/")}`;
 
 const queryOf = (as: HomeserverRequest["as"]): string => {
   if (as === undefined) return "";
@@ -88,7 +90,7 @@ export const createHomeserver = (options: HomeserverOptions): Homeserver => ({
           ...(body === undefined ? {} : { "content-type": request.rawBody?.contentType ?? "application/json" }),
         },
         signal: request.signal === undefined ? timeout : AbortSignal.any([timeout, request.signal]),
-        ...(body === undefined ? {} : { body: body as BodyInit }),
+        ...(body === undefined ? {} : { body: body as string | Uint8Array<ArrayBuffer> }),
       });
       text = await response.text();
     } catch (error) {
