@@ -1,0 +1,174 @@
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+import { type Progress, timed } from "./cache.ts";
+import { type LabContext, LIVEKIT_KEY, LIVEKIT_SECRET, logFileOf } from "./context.ts";
+import { createHomeserver, type LabHomeserver } from "./homeserver.ts";
+import { ensureDebianPackage } from "./install/apt.ts";
+import { claimPorts, type LabPorts } from "./ports.ts";
+import type { ServerProcess } from "./process.ts";
+import { createCertificate } from "./servers/certificate.ts";
+import { startLivekit } from "./servers/livekit.ts";
+import { startRedis } from "./servers/redis.ts";
+import { startSynapse } from "./servers/synapse.ts";
+import { startTokenService } from "./servers/token-service.ts";
+
+/** Every part of the lab with the parts it needs; those are started along with it. */
+const PART_NEEDS = {
+  redis: [],
+  livekit: ["redis"],
+  synapse: [],
+  "token-service": ["synapse", "livekit"],
+} as const satisfies Record<string, readonly string[]>;
+
+export type LabPart = keyof typeof PART_NEEDS;
+export const LAB_PARTS = Object.keys(PART_NEEDS) as LabPart[];
+
+export interface LabOptions {
+  parts: LabPart[];
+  /** Where logs and data go; default: a new temporary folder that stop() removes. */
+  folder?: string;
+  /** Appservice registrations for Synapse. */
+  registrationFiles?: string[];
+  /** "shipped" leaves Synapse's limits as deploy/synapse/homeserver-matrixrtc.yaml says. Default "lab": raised. */
+  rateLimits?: "lab" | "shipped";
+  onProgress?: Progress;
+}
+
+/** A running lab. Reading a part that was not started throws and names it. */
+export interface Lab extends AsyncDisposable {
+  folder: string;
+  ports: LabPorts;
+  /** Log file of a part. */
+  log(part: LabPart): string;
+  readonly homeserver: LabHomeserver;
+  readonly livekit: { wsUrl: string; httpUrl: string; apiKey: string; apiSecret: string };
+  readonly tokenService: { url: string };
+  readonly redis: { address: string };
+  /** The process of a part, for tests that stop or kill one. */
+  process(part: LabPart): ServerProcess;
+  stop(): Promise<void>;
+}
+
+/** The parts with everything they need, in the order of PART_NEEDS (needs come first). */
+function withNeeds(parts: LabPart[]): LabPart[] {
+  const wanted = new Set<LabPart>();
+  const add = (part: LabPart): void => {
+    PART_NEEDS[part].forEach(add);
+    wanted.add(part);
+  };
+  parts.forEach(add);
+  return LAB_PARTS.filter((part) => wanted.has(part));
+}
+
+/**
+ * Installs what is missing and starts the servers; they run until stop() or the end of this process. Throws with the end
+ * of the log of the server that failed, everything else stopped again and the folder kept.
+ */
+export async function startLab(options: LabOptions): Promise<Lab> {
+  const progress = options.onProgress ?? (() => {});
+  const parts = withNeeds(options.parts);
+  const { ports, release } = await claimPorts();
+  const folder = options.folder ?? (await mkdtemp(join(tmpdir(), "mrtc-lab-")));
+  const context: LabContext = {
+    folder,
+    ports,
+    progress,
+    rateLimits: options.rateLimits ?? "lab",
+    registrationFiles: options.registrationFiles ?? [],
+  };
+  await mkdir(join(folder, "logs"), { recursive: true });
+
+  const processes = new Map<LabPart, ServerProcess>();
+  const stopAll = async () => {
+    await Promise.all([...processes.values()].map((server) => server.stop()));
+    release();
+  };
+  try {
+    await startParts(parts, context, processes);
+  } catch (error) {
+    await stopAll();
+    throw error;
+  }
+
+  const stop = async () => {
+    await stopAll();
+    if (options.folder === undefined) await rm(folder, { recursive: true, force: true });
+  };
+  return describe(context, processes, stop);
+}
+
+/** Starts each part as soon as the parts it needs run. */
+async function startParts(
+  parts: LabPart[],
+  context: LabContext,
+  processes: Map<LabPart, ServerProcess>,
+): Promise<void> {
+  await ensureDebianPackage("openssl", "/usr/bin/openssl", context.progress);
+  await createCertificate(context.folder);
+  const starters: Record<LabPart, (context: LabContext) => Promise<ServerProcess>> = {
+    redis: startRedis,
+    livekit: startLivekit,
+    synapse: startSynapse,
+    "token-service": startTokenService,
+  };
+  const started = new Map<LabPart, Promise<void>>();
+  for (const part of parts) {
+    const needs = PART_NEEDS[part].map((need) => started.get(need) ?? Promise.resolve());
+    const start = async () => {
+      await Promise.all(needs);
+      await timed(`start ${part}`, context.progress, async () => {
+        processes.set(part, await starters[part](context));
+      });
+    };
+    started.set(part, start());
+  }
+  // All have settled before the first failure is reported: otherwise one that starts later would not be stopped.
+  const results = await Promise.allSettled(started.values());
+  const failure = results.find((result) => result.status === "rejected");
+  if (failure) throw failure.reason;
+}
+
+function describe(context: LabContext, processes: Map<LabPart, ServerProcess>, stop: () => Promise<void>): Lab {
+  const { folder, ports } = context;
+  const processOf = (part: LabPart): ServerProcess => {
+    const server = processes.get(part);
+    if (server === undefined) throw new Error(`this lab was started without ${part}`);
+    return server;
+  };
+  const whenStarted = <T>(part: LabPart, value: T): T => {
+    processOf(part);
+    return value;
+  };
+  const homeserver = createHomeserver(
+    `http://127.0.0.1:${ports.synapse}`,
+    `127.0.0.1:${ports.synapseTls}`,
+    join(folder, "certificates/server.crt"),
+  );
+  return {
+    folder,
+    ports,
+    log: (part) => logFileOf(folder, part),
+    process: processOf,
+    stop,
+    [Symbol.asyncDispose]: stop,
+    get homeserver() {
+      return whenStarted("synapse", homeserver);
+    },
+    get livekit() {
+      return whenStarted("livekit", {
+        wsUrl: `ws://127.0.0.1:${ports.livekit}`,
+        httpUrl: `http://127.0.0.1:${ports.livekit}`,
+        apiKey: LIVEKIT_KEY,
+        apiSecret: LIVEKIT_SECRET,
+      });
+    },
+    get tokenService() {
+      return whenStarted("token-service", { url: `http://127.0.0.1:${ports.tokenService}` });
+    },
+    get redis() {
+      return whenStarted("redis", { address: `127.0.0.1:${ports.redis}` });
+    },
+  };
+}

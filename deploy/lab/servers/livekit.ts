@@ -1,0 +1,26 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+
+import { installLivekitServer } from "../install/livekit-server.ts";
+import { type LabContext, logFileOf, placeValues, repositoryFile } from "../context.ts";
+import { mergeTrees, readYaml, toYaml } from "../overlay.ts";
+import { answersHttp, type ServerProcess, startServer } from "../process.ts";
+
+/** livekit-server with livekit/livekit.yaml and the lab's overlay. */
+export async function startLivekit(context: LabContext): Promise<ServerProcess> {
+  const command = await installLivekitServer(context.progress);
+  const configFile = join(context.folder, "livekit.yaml");
+  const shipped = readYaml(repositoryFile("livekit/livekit.yaml"));
+  const overlay = readYaml(repositoryFile("deploy/lab/overlay/livekit.yaml"), placeValues(context));
+  await writeFile(configFile, toYaml(mergeTrees(...shipped, ...overlay)));
+  return startServer({
+    name: "livekit",
+    command,
+    args: ["--config", configFile],
+    logFile: logFileOf(context.folder, "livekit"),
+    ready: answersHttp(`http://127.0.0.1:${context.ports.livekit}/`),
+    hint: "compare livekit/livekit.yaml and deploy/lab/overlay/livekit.yaml with what the log complains about",
+    // On SIGTERM it waits for its participants to leave, which the lab's clients may never do.
+    stopGraceMs: 300,
+  });
+}
