@@ -1,5 +1,6 @@
 import { GatewayError } from "../errors.ts";
 import type { DeviceId, UserId } from "../ids.ts";
+import { maskGhosts } from "./mask.ts";
 
 export interface HomeserverOptions {
   /** Client-server API of the homeserver, without a trailing slash. */
@@ -69,7 +70,9 @@ const errorOf = (request: HomeserverRequest, status: number, text: string): Matr
     // A proxy's HTML page: the first words of it are all there is to say.
   }
   const path = request.path.split("?")[0];
-  return new MatrixError(status, errcode, `${request.method} ${path}: ${status} ${errcode} ${message}`.trim());
+  const words = `${request.method} ${path}: ${status} ${errcode} ${message}`.trim();
+  // Paths and messages name ghosts, whose ids are phone numbers; errors end up in logs.
+  return new MatrixError(status, errcode, maskGhosts(words));
 };
 
 export const createHomeserver = (options: HomeserverOptions): Homeserver => ({
