@@ -1,0 +1,149 @@
+import { z } from "zod";
+
+import type { AsteriskCodec } from "./options.ts";
+
+/** The slowest request seen takes 20 ms; a server that does not answer must not hold a call for long. */
+const REQUEST_TIMEOUT_MS = 3000;
+
+const channelSchema = z.object({ id: z.string(), name: z.string(), state: z.string() });
+const bridgeSchema = z.object({ id: z.string(), channels: z.array(z.string()) });
+const externalMediaSchema = z.object({
+  id: z.string(),
+  channelvars: z.object({ MEDIA_WEBSOCKET_CONNECTION_ID: z.string().optional() }).optional(),
+});
+const variableSchema = z.object({ value: z.string().min(1) });
+const messageSchema = z.object({ message: z.string().optional(), error: z.string().optional() });
+
+export type AriChannel = z.infer<typeof channelSchema>;
+export type AriBridge = z.infer<typeof bridgeSchema>;
+
+/** A request that Asterisk refused (`status`) or that did not get through (no status). */
+export class AriError extends Error {
+  readonly status: number | undefined;
+
+  constructor(message: string, status?: number, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.name = "AriError";
+    this.status = status;
+  }
+}
+
+export interface CreateChannel {
+  readonly id: string;
+  readonly app: string;
+  /** `PJSIP/<user>@<endpoint>`. */
+  readonly endpoint: string;
+  /** Order of preference in the SDP offer; the endpoint's own codecs stay in it behind these. */
+  readonly formats: string;
+  /** Channel variables and functions. */
+  readonly variables: Readonly<Record<string, string>>;
+}
+
+const reasonOf = (body: string): string => {
+  try {
+    const { message, error } = messageSchema.parse(JSON.parse(body));
+    return message ?? error ?? "no reason given";
+  } catch {
+    return "no reason given";
+  }
+};
+
+/** ARI's REST calls that the engine needs. Every one rejects with AriError; parameters go in bodies, so that no address holds a number. */
+export const createAriRest = (baseUrl: string, authorization: string) => {
+  const request = async (method: "GET" | "POST" | "DELETE", path: string, body?: object): Promise<unknown> => {
+    let status: number;
+    let text: string;
+    try {
+      const response = await fetch(`${baseUrl}${path}`, {
+        method,
+        headers: { authorization, ...(body === undefined ? {} : { "content-type": "application/json" }) },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+        redirect: "error",
+        signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
+      });
+      status = response.status;
+      text = await response.text();
+    } catch (error) {
+      throw new AriError(`ARI did not answer ${method} ${path}`, undefined, error);
+    }
+    if (status >= 300) throw new AriError(`ARI refused ${method} ${path}: ${status} ${reasonOf(text)}`, status);
+    try {
+      return text === "" ? undefined : JSON.parse(text);
+    } catch (error) {
+      throw new AriError(`ARI answered ${method} ${path} with something that is not JSON`, status, error);
+    }
+  };
+
+  const read = async <T>(schema: z.ZodType<T>, answer: Promise<unknown>, what: string): Promise<T> => {
+    const parsed = schema.safeParse(await answer);
+    if (!parsed.success) throw new AriError(`ARI's answer about ${what} is not what Asterisk sends`);
+    return parsed.data;
+  };
+
+  const deleteIfThere = async (path: string): Promise<void> => {
+    try {
+      await request("DELETE", path);
+    } catch (error) {
+      if (!(error instanceof AriError && error.status === 404)) throw error;
+    }
+  };
+
+  const id = encodeURIComponent;
+
+  return {
+    get: (path: string): Promise<unknown> => request("GET", path),
+
+    /** The channel is in the application and not dialled yet. */
+    createChannel: async ({ id: channelId, ...rest }: CreateChannel): Promise<void> => {
+      await request("POST", "/channels/create", { channelId, ...rest });
+    },
+
+    /** Sends the INVITE. Asterisk itself hangs up after `timeoutSeconds` without an answer. */
+    dial: async (channel: string, timeoutSeconds: number): Promise<void> => {
+      await request("POST", `/channels/${id(channel)}/dial`, { timeout: timeoutSeconds });
+    },
+
+    /**
+     * Makes a channel that waits (30 s, 22.10) for a media WebSocket and enters the application when it is there.
+     * Gives the connection id, the last part of the WebSocket's address.
+     */
+    createExternalMedia: async (channel: string, app: string, format: AsteriskCodec): Promise<string> => {
+      const media = await read(
+        externalMediaSchema,
+        request("POST", "/channels/externalMedia", {
+          channelId: channel,
+          app,
+          external_host: "INCOMING",
+          transport: "websocket",
+          encapsulation: "none",
+          connection_type: "server",
+          format,
+        }),
+        "external media",
+      );
+      const connectionId = media.channelvars?.MEDIA_WEBSOCKET_CONNECTION_ID;
+      if (connectionId !== undefined && connectionId !== "") return connectionId;
+      const variable = request("GET", `/channels/${id(channel)}/variable?variable=MEDIA_WEBSOCKET_CONNECTION_ID`);
+      return (await read(variableSchema, variable, "the media connection")).value;
+    },
+
+    createBridge: async (bridge: string): Promise<void> => {
+      await request("POST", "/bridges", { bridgeId: bridge, type: "mixing" });
+    },
+
+    addToBridge: async (bridge: string, channel: string): Promise<void> => {
+      await request("POST", `/bridges/${id(bridge)}/addChannel`, { channel });
+    },
+
+    /** BYE or CANCEL. Harmless for a channel that is gone. */
+    hangup: (channel: string, q850: number): Promise<void> =>
+      deleteIfThere(`/channels/${id(channel)}?reason_code=${q850}`),
+
+    removeBridge: (bridge: string): Promise<void> => deleteIfThere(`/bridges/${id(bridge)}`),
+
+    listChannels: (): Promise<AriChannel[]> => read(z.array(channelSchema), request("GET", "/channels"), "channels"),
+    listBridges: (): Promise<AriBridge[]> => read(z.array(bridgeSchema), request("GET", "/bridges"), "bridges"),
+  };
+};
+
+export type AriRest = ReturnType<typeof createAriRest>;

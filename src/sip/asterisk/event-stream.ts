@@ -1,0 +1,97 @@
+import { WebSocket } from "ws";
+
+import type { Log } from "../../log.ts";
+import { type AriEvent, parseAriEvent } from "./ari-events.ts";
+
+const FIRST_RETRY_MS = 100;
+const LONGEST_RETRY_MS = 5000;
+const HANDSHAKE_TIMEOUT_MS = 5000;
+/** A connection whose other end vanished without a word is noticed after two of these. */
+const PING_INTERVAL_MS = 5000;
+/** Asterisk's largest event is a few kB. */
+const LARGEST_MESSAGE_BYTES = 1_048_576;
+
+export interface EventStreamOptions {
+  readonly url: string;
+  readonly authorization: string;
+  readonly log: Log;
+  /** Must not throw. */
+  readonly onEvent: (event: AriEvent) => void;
+  /** Events flow (again); what happened in between is lost and has to be asked for. */
+  readonly onConnected: () => void;
+  readonly onLost: () => void;
+}
+
+export interface EventStream {
+  connected(): boolean;
+  close(): void;
+}
+
+/** The events WebSocket of ARI. Connects at once and reconnects for ever, until it is closed. */
+export const openEventStream = (options: EventStreamOptions): EventStream => {
+  const { url, authorization, log, onEvent, onConnected, onLost } = options;
+  let socket: WebSocket | undefined;
+  let retryTimer: NodeJS.Timeout | undefined;
+  let retryMs = FIRST_RETRY_MS;
+  let malformedCount = 0;
+  let closed = false;
+
+  const receive = (data: WebSocket.RawData): void => {
+    // The default binaryType gives a Buffer.
+    const parsed = parseAriEvent((data as Buffer).toString());
+    if (parsed.kind === "malformed") {
+      malformedCount += 1;
+      log.warn({ problem: parsed.problem, malformedCount }, "malformed ARI event ignored");
+    } else if (parsed.kind === "event") {
+      if (parsed.event.type === "ApplicationReplaced") {
+        log.error({}, "another program took over this gateway's ARI application: give each gateway its own `app`");
+      }
+      onEvent(parsed.event);
+    }
+  };
+
+  const connect = (): void => {
+    const next = new WebSocket(url, {
+      headers: { authorization },
+      handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
+      maxPayload: LARGEST_MESSAGE_BYTES,
+      followRedirects: false,
+    });
+    socket = next;
+    let opened = false;
+    let alive = true;
+    const pings = setInterval(() => {
+      if (!opened) return;
+      if (!alive) return next.terminate();
+      alive = false;
+      next.ping();
+    }, PING_INTERVAL_MS);
+    next.on("pong", () => (alive = true));
+    next.on("open", () => {
+      opened = true;
+      retryMs = FIRST_RETRY_MS;
+      log.info({}, "connected to Asterisk (ARI)");
+      onConnected();
+    });
+    next.on("message", receive);
+    // "close" always follows; the message of a refused handshake holds the status and nothing secret.
+    next.on("error", (error) => log.warn({ error: error.message, retryMs }, "ARI events connection failed"));
+    next.on("close", () => {
+      clearInterval(pings);
+      if (opened) onLost();
+      if (closed) return;
+      retryTimer = setTimeout(connect, retryMs);
+      retryMs = Math.min(retryMs * 2, LONGEST_RETRY_MS);
+    });
+  };
+  connect();
+
+  return {
+    connected: () => socket?.readyState === WebSocket.OPEN,
+    close: () => {
+      closed = true;
+      clearTimeout(retryTimer);
+      socket?.terminate();
+    },
+  };
+};

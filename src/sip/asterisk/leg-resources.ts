@@ -1,0 +1,98 @@
+import { OUTCOME_FACTS } from "../../calls/outcome.ts";
+import type { LegMedia } from "../../calls/ports.ts";
+import type { LegId } from "../../ids.ts";
+import type { AriRest } from "./ari-rest.ts";
+import { legNames } from "./channel-names.ts";
+import type { AsteriskCodec } from "./options.ts";
+
+const NORMAL_CLEARING = OUTCOME_FACTS.completed.q850;
+
+export interface LegResourcesOptions {
+  readonly ari: AriRest;
+  readonly app: string;
+  readonly leg: LegId;
+  readonly codec: AsteriskCodec;
+  /** Prefix of media WebSocket addresses. */
+  readonly mediaUrl: string;
+}
+
+/** What one dial makes in Asterisk: the phone's channel, media channels, and the bridge between them. All methods reject with AriError. */
+export const createLegResources = ({ ari, app, leg, codec, mediaUrl }: LegResourcesOptions) => {
+  const names = legNames(app, leg);
+  /** Requests that make something; giving back waits for them, or it would miss what they make. */
+  const creating = new Set<Promise<unknown>>();
+  const mediaChannels = new Set<string>();
+  let phone: Promise<unknown> = Promise.resolve();
+  let bridge: Promise<unknown> = Promise.resolve();
+
+  const tracked = <T>(work: Promise<T>): Promise<T> => {
+    creating.add(work);
+    const forget = (): boolean => creating.delete(work);
+    work.then(forget, forget);
+    return work;
+  };
+
+  const join = async (channel: string): Promise<void> => {
+    await bridge;
+    await ari.addToBridge(names.bridge, channel);
+  };
+
+  const hangupMedia = async (channel: string): Promise<void> => {
+    await ari.hangup(channel, NORMAL_CLEARING);
+    mediaChannels.delete(channel);
+  };
+
+  return {
+    phone: names.phone,
+    bridge: names.bridge,
+    isMedia: (channel: string): boolean => mediaChannels.has(channel),
+    forgetMedia: (channel: string): boolean => mediaChannels.delete(channel),
+    joinMedia: join,
+
+    createPhone: async (endpoint: string, variables: Readonly<Record<string, string>>): Promise<void> => {
+      const formats = codec === "slin16" ? "g722,alaw,ulaw" : codec;
+      phone = tracked(ari.createChannel({ id: names.phone, app, endpoint, formats, variables }));
+      await phone;
+    },
+
+    /** Sends the INVITE at once and makes the bridge beside it. Resolves when the phone is in the bridge, which may be while it rings. */
+    dial: (ringTimeoutMs: number): Promise<void> => {
+      const dialling = ari.dial(names.phone, Math.ceil(ringTimeoutMs / 1000));
+      bridge = tracked(ari.createBridge(names.bridge));
+      return tracked(Promise.all([dialling, bridge]).then(() => join(names.phone)));
+    },
+
+    /** A channel that waits for the media worker. It joins the bridge by `joinMedia` when the worker is there (StasisStart). */
+    addMedia: async (): Promise<LegMedia> => {
+      const channel = names.media();
+      mediaChannels.add(channel);
+      const connectionId = await tracked(ari.createExternalMedia(channel, app, codec));
+      return { kind: "asterisk-websocket", url: `${mediaUrl}${encodeURIComponent(connectionId)}`, codec };
+    },
+
+    /** One that cannot be hung up now stays known and goes with the rest at the end. */
+    removeMedia: async (channels: readonly string[]): Promise<void> => {
+      await Promise.allSettled(channels.map(hangupMedia));
+    },
+    mediaChannels: (): readonly string[] => [...mediaChannels],
+
+    /** BYE or CANCEL. Waits for a channel that is being made. */
+    hangupPhone: async (q850: number): Promise<void> => {
+      await Promise.allSettled([phone]);
+      await ari.hangup(names.phone, q850);
+    },
+
+    /** Removes everything. False when some of it may be left. */
+    release: async (): Promise<boolean> => {
+      await Promise.allSettled(creating);
+      const removals = await Promise.allSettled([
+        ari.hangup(names.phone, NORMAL_CLEARING),
+        ...[...mediaChannels].map(hangupMedia),
+        ari.removeBridge(names.bridge),
+      ]);
+      return removals.every(({ status }) => status === "fulfilled");
+    },
+  };
+};
+
+export type LegResources = ReturnType<typeof createLegResources>;

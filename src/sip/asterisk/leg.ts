@@ -1,0 +1,186 @@
+import { setTimeout as delay } from "node:timers/promises";
+
+import { type Outcome, OUTCOME_FACTS } from "../../calls/outcome.ts";
+import type { DialRequest, LegFact, LegMedia } from "../../calls/ports.ts";
+import { GatewayError } from "../../errors.ts";
+import type { Log } from "../../log.ts";
+import { type AriChannelEvent, channelOf } from "./ari-events.ts";
+import type { AriBridge, AriChannel } from "./ari-rest.ts";
+import { callerIdVariables } from "./caller-id.ts";
+import type { LegEnd } from "./causes.ts";
+import { createLegProgress } from "./leg-progress.ts";
+import type { LegResources } from "./leg-resources.ts";
+
+/** Asterisk puts a created channel into the application, and drops one that is hung up, a few ms after the request. */
+const EVENT_LIMIT_MS = 1000;
+
+export interface LegDeps {
+  readonly resources: LegResources;
+  /** Name of the PJSIP endpoint. */
+  readonly endpoint: string;
+  readonly log: Log;
+  readonly onFact: (fact: LegFact) => void;
+  /** Everything in Asterisk is gone, or (`clean` false) some of it may be left. */
+  readonly onReleased: (clean: boolean) => void;
+}
+
+/** State of Asterisk as asked after the events connection was lost. */
+export interface AriSnapshot {
+  readonly channels: readonly AriChannel[];
+  readonly bridges: readonly AriBridge[];
+}
+
+export interface Leg {
+  dial(): Promise<void>;
+  handle(event: AriChannelEvent): void;
+  /** Resolves when nothing is left of the leg in Asterisk, or nothing more can be done. Never rejects. */
+  hangup(outcome: Outcome): Promise<void>;
+  /** Rejects with MEDIA_FAILED. */
+  renewMedia(): Promise<LegMedia>;
+  /** Events do not come any more. */
+  eventsLost(): void;
+  dialled(): boolean;
+  /** Catches up with what happened while events were lost. Only for a leg that was `dialled` before the snapshot was asked for. */
+  catchUp(snapshot: AriSnapshot): void;
+}
+
+interface LegState {
+  inviteSent: boolean;
+  endedByUs?: Outcome;
+  /** Set with the last fact; resolves when everything in Asterisk is gone. */
+  released?: Promise<void>;
+}
+
+/**
+ * One dial, from the first request to the last resource given back.
+ *
+ *   create phone channel ─► StasisStart ─► dial (INVITE) ─► phone joins the bridge ─► Up = answered ─► ChannelDestroyed = ended
+ *                                            └─ beside it: bridge; media channel ─► StasisStart = the worker is there ─► joins the bridge
+ *
+ * The phone joins the bridge while it rings, so that an answer costs no request.
+ */
+export const createLeg = (request: DialRequest, deps: LegDeps): Leg => {
+  const { resources, endpoint, log, onFact, onReleased } = deps;
+  const { legId } = request;
+  const entered = Promise.withResolvers<void>();
+  // Nobody may be waiting when it is rejected.
+  entered.promise.catch(() => {});
+  const gone = Promise.withResolvers<void>();
+  const state: LegState = { inviteSent: false };
+  let joined: Promise<void> = Promise.resolve();
+
+  const isEnding = (): boolean => state.released !== undefined || state.endedByUs !== undefined;
+  const tell = (fact: LegFact): void => {
+    if (state.released === undefined) onFact(fact);
+  };
+
+  const end = (how: LegEnd): Promise<void> => {
+    if (state.released === undefined) {
+      const ours = state.endedByUs === undefined ? {} : { outcome: state.endedByUs, tryNextTrunk: false };
+      state.released = resources.release().then(onReleased);
+      gone.resolve();
+      onFact({ type: "leg.ended", ...how, ...ours });
+    }
+    return state.released;
+  };
+
+  const hangup = async (outcome: Outcome): Promise<void> => {
+    state.endedByUs ??= outcome;
+    if (state.released === undefined) {
+      try {
+        await resources.hangupPhone(OUTCOME_FACTS[outcome].q850);
+        // The cause of the end comes with ChannelDestroyed; without events the end is told all the same.
+        await Promise.race([gone.promise, delay(EVENT_LIMIT_MS, undefined, { ref: false })]);
+      } catch (error) {
+        log.warn({ legId, error }, "hang-up did not reach Asterisk, it is repeated when ARI is back");
+      }
+    }
+    await end({ outcome, cause: {}, tryNextTrunk: false });
+  };
+
+  /** A fault on our side while the phone may be ringing or talking. */
+  const giveUp = (outcome: Outcome, error: unknown): void => {
+    if (isEnding()) return;
+    log.error({ legId, outcome, error }, "leg given up");
+    void hangup(outcome);
+  };
+
+  const progress = createLegProgress({
+    maxDurationMs: request.maxDurationMs,
+    joined: () => joined,
+    tell,
+    onStasisStart: entered.resolve,
+    onGone: (how) => void end(how),
+  });
+
+  /** Resolves when the phone's channel is in our application and may be dialled. */
+  const createPhone = async (): Promise<void> => {
+    await resources.createPhone(`PJSIP/${request.dialString}@${endpoint}`, {
+      ...callerIdVariables(request.callerId),
+      // Kept by Asterisk itself, also when the gateway is dead (measured on channels in a Stasis application, bridged or not).
+      "TIMEOUT(absolute)": String(Math.ceil((request.ringTimeoutMs + request.maxDurationMs) / 1000)),
+    });
+    const timer = setTimeout(() => entered.reject(new Error("no StasisStart for the phone's channel")), EVENT_LIMIT_MS);
+    await entered.promise.finally(() => clearTimeout(timer));
+  };
+
+  const dial = async (): Promise<void> => {
+    try {
+      await createPhone();
+    } catch (error) {
+      if (!isEnding()) log.error({ legId, error }, "Asterisk did not start the call");
+      const text = error instanceof Error ? error.message : "ARI failed";
+      return await end({ outcome: "trunk-failed", cause: { text }, tryNextTrunk: true });
+    }
+    if (isEnding()) return;
+    state.inviteSent = true;
+    joined = resources.dial(request.ringTimeoutMs);
+    joined.catch((error: unknown) => giveUp("trunk-failed", error));
+    try {
+      tell({ type: "leg.mediaReady", media: await resources.addMedia() });
+    } catch (error) {
+      giveUp("media-failed", error);
+    }
+  };
+
+  const joinMedia = (channel: string): void => {
+    if (isEnding()) return;
+    resources.joinMedia(channel).catch((error: unknown) => log.warn({ legId, error }, "media could not join the call"));
+  };
+
+  const catchUp = ({ channels, bridges }: AriSnapshot): void => {
+    progress.found(channels.find(({ id }) => id === resources.phone)?.state);
+    const members = new Set(bridges.find(({ id }) => id === resources.bridge)?.channels);
+    for (const { id, state: channelState } of channels) {
+      if (resources.isMedia(id) && channelState === "Up" && !members.has(id)) joinMedia(id);
+    }
+  };
+
+  return {
+    dial,
+    hangup,
+    catchUp,
+    dialled: () => state.inviteSent && state.released === undefined,
+    eventsLost: () => entered.reject(new Error("the events connection to Asterisk was lost")),
+
+    handle: (event) => {
+      const { id } = channelOf(event);
+      if (id === resources.phone) progress.handle(event);
+      else if (event.type === "ChannelDestroyed") resources.forgetMedia(id);
+      else if (event.type === "StasisStart" && resources.isMedia(id)) joinMedia(id);
+    },
+
+    renewMedia: async () => {
+      if (isEnding()) throw new GatewayError("MEDIA_FAILED", "The phone has hung up");
+      const old = resources.mediaChannels();
+      try {
+        const media = await resources.addMedia();
+        await resources.removeMedia(old);
+        return media;
+      } catch (error) {
+        const message = "Asterisk gave no new access to the audio of a call";
+        throw new GatewayError("MEDIA_FAILED", message, { cause: error, retryable: true });
+      }
+    },
+  };
+};
