@@ -1,0 +1,37 @@
+/** The configuration as the call domain and the policy want it; what engines need is for app.ts to pick. */
+import type { CallerId } from "../calls/ports.ts";
+import type { Trunk, TrunkRoute } from "../calls/trunk.ts";
+import { type E164, type Extension, trunkId } from "../ids.ts";
+import type { NumberPlan } from "../numbering/number-plan.ts";
+import type { PolicyOptions } from "../policy/policy.ts";
+import type { Config, TrunkConfig } from "./schema.ts";
+
+const callerId = (value: string): CallerId =>
+  value === "anonymous" ? { kind: "anonymous" } : { kind: "number", number: value as E164 | Extension };
+
+const routeOf = (route: TrunkConfig["routes"][number]): TrunkRoute =>
+  route.class === undefined ? { prefix: route.prefix ?? "" } : { class: route.class };
+
+/** Trunks in the order to try them. */
+export const trunksOf = (config: Config): readonly Trunk[] =>
+  config.trunks.map((trunk) => ({
+    id: trunkId(trunk.name),
+    engine: trunk.engine,
+    routes: trunk.routes.map(routeOf),
+    dialFormat: trunk.dialFormat,
+    callerId: {
+      default: callerId(trunk.callerId.default),
+      perUser: Object.fromEntries(Object.entries(trunk.callerId.users).map(([user, value]) => [user, callerId(value)])),
+    },
+  }));
+
+export const numberPlanOf = ({ numbering }: Config): NumberPlan => ({
+  country: numbering.country,
+  extensionPatterns: numbering.extensions,
+  ...(numbering.outsideLinePrefix === undefined ? {} : { outsideLinePrefix: numbering.outsideLinePrefix }),
+});
+
+export const policyOptionsOf = ({ policy }: Config): PolicyOptions => ({
+  rules: policy.rules,
+  attemptsPerMinute: policy.attemptsPerMinute,
+});
