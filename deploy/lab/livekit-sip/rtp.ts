@@ -1,0 +1,106 @@
+/** RTP of one leg (RFC 3550, RFC 3551): A-law or µ-law, 20 ms, and RFC 4733 keys in. */
+import { randomBytes } from "node:crypto";
+import { createSocket } from "node:dgram";
+import { decodeG711, encodeG711 } from "../../../src/media/codecs/g711.ts";
+
+export const SAMPLES_PER_FRAME = 160;
+const HEADER_BYTES = 12;
+const DTMF_PAYLOAD_TYPE = 101;
+const KEYS = "0123456789*#ABCD";
+
+/** Static payload types of RFC 3551. */
+const LAWS = { 0: "ulaw", 8: "alaw" } as const;
+
+type PayloadType = keyof typeof LAWS;
+
+export interface RtpLeg {
+  /** Our offer. */
+  readonly sdp: string;
+  /** Takes the far end's answer; throws when it accepts none of our codecs. */
+  connect(remoteSdp: string): void;
+  /** 160 samples at 8 kHz. */
+  send(samples: Int16Array): void;
+  readonly lastReceivedMs: () => number;
+  close(): void;
+}
+
+export interface RtpHandlers {
+  readonly onSamples: (samples: Int16Array) => void;
+  readonly onKey: (key: string, code: number) => void;
+}
+
+const sdpOf = (host: string, port: number): string =>
+  [
+    "v=0",
+    `o=- ${Date.now()} 1 IN IP4 ${host}`,
+    "s=LiveKit",
+    `c=IN IP4 ${host}`,
+    "t=0 0",
+    `m=audio ${port} RTP/AVP 0 8 ${DTMF_PAYLOAD_TYPE}`,
+    "a=rtpmap:0 PCMU/8000",
+    "a=rtpmap:8 PCMA/8000",
+    `a=rtpmap:${DTMF_PAYLOAD_TYPE} telephone-event/8000`,
+    `a=fmtp:${DTMF_PAYLOAD_TYPE} 0-16`,
+    "a=ptime:20",
+    "a=sendrecv",
+    "",
+  ].join("\r\n");
+
+export const createRtpLeg = async (host: string, handlers: RtpHandlers): Promise<RtpLeg> => {
+  const socket = createSocket("udp4");
+  await new Promise<void>((resolve) => {
+    socket.bind(0, host, () => resolve());
+  });
+  const ssrc = randomBytes(4).readUInt32BE();
+  let sequence = randomBytes(2).readUInt16BE();
+  let timestamp = randomBytes(4).readUInt32BE();
+  let remote: { host: string; port: number; payloadType: PayloadType } | undefined;
+  let lastReceivedMs = performance.now();
+  let lastKeyTimestamp = -1;
+
+  socket.on("message", (packet) => {
+    if (packet.length <= HEADER_BYTES || packet[0] === undefined || packet[0] >> 6 !== 2) return;
+    lastReceivedMs = performance.now();
+    const payloadType = (packet[1] ?? 0) & 0x7f;
+    const payload = packet.subarray(HEADER_BYTES);
+    if (payloadType === DTMF_PAYLOAD_TYPE) {
+      // One key is many packets with one timestamp; it counts once.
+      const keyTimestamp = packet.readUInt32BE(4);
+      const code = payload[0] ?? 0;
+      if (keyTimestamp !== lastKeyTimestamp && code < KEYS.length) handlers.onKey(KEYS[code] ?? "", code);
+      lastKeyTimestamp = keyTimestamp;
+    } else if (payloadType === 0 || payloadType === 8) {
+      handlers.onSamples(decodeG711(LAWS[payloadType], payload));
+    }
+  });
+
+  return {
+    sdp: sdpOf(host, socket.address().port),
+    connect: (remoteSdp) => {
+      const address = /^c=IN IP4 (\S+)/m.exec(remoteSdp)?.[1] ?? host;
+      const media = /^m=audio (\d+) \S+ ([\d ]+)/m.exec(remoteSdp);
+      const payloadType = media?.[2]
+        ?.trim()
+        .split(" ")
+        .map(Number)
+        .find((type): type is PayloadType => type === 0 || type === 8);
+      if (media === null || payloadType === undefined) throw new Error("no common codec");
+      remote = { host: address, port: Number(media[1]), payloadType };
+    },
+    send: (samples) => {
+      if (remote === undefined) return;
+      const packet = Buffer.alloc(HEADER_BYTES + SAMPLES_PER_FRAME);
+      packet[0] = 0x80;
+      packet[1] = remote.payloadType;
+      packet.writeUInt16BE(sequence, 2);
+      packet.writeUInt32BE(timestamp, 4);
+      packet.writeUInt32BE(ssrc, 8);
+      packet.set(encodeG711(LAWS[remote.payloadType], samples), HEADER_BYTES);
+      sequence = (sequence + 1) & 0xffff;
+      timestamp = (timestamp + SAMPLES_PER_FRAME) >>> 0;
+      socket.send(packet, remote.port, remote.host);
+    },
+    lastReceivedMs: () => lastReceivedMs,
+    close: () => socket.close(),
+  };
+};
