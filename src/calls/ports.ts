@@ -77,9 +77,15 @@ export type LegFact =
 export interface SipPort {
   /** Starts the INVITE; returns at once. Everything that happens arrives as facts; it never throws. */
   dial(request: DialRequest, onFact: (fact: LegFact) => void): void;
-  /** Ends the leg (BYE, or CANCEL while it rings) and frees channels, bridges and leg room. Resolves within 2 s, also for unknown legs. */
+  /**
+   * Ends the leg (BYE, or CANCEL while it rings) and frees channels, bridges and leg room. Resolves within 2 s, also for unknown legs.
+   * Called for every leg at the end of its call, also after its `leg.ended`.
+   */
   hangup(leg: LegId, outcome: Outcome): Promise<void>;
-  /** New media access for a live leg, after its media worker died. Rejects with GatewayError when the leg is gone. */
+  /**
+   * New media access for a live leg, after its media worker died. Rejects with GatewayError: not `retryable` when the leg is gone or the
+   * engine cannot do it (the call then ends at once), `retryable` when it may work a moment later.
+   */
   renewMedia(leg: LegId): Promise<LegMedia>;
   /** Legs that the engines still hold for us; used at start to find what a crash left behind. */
   listLegs(): Promise<readonly LegId[]>;
@@ -131,7 +137,10 @@ export interface RtcPort {
   publish(call: CallId): Promise<void>;
   /** A new SFU token for a running session (the old worker died, or the token ran out). */
   renewAccess(call: CallId): Promise<SfuAccess>;
-  /** Leaves: membership, delayed leave, device, and the room if the ghost came for this call only. Resolves within 2 s where the homeserver answers. */
+  /**
+   * Leaves: membership, delayed leave, device, and the room if the ghost came for this call only. Resolves within 2 s where the homeserver
+   * answers. Comes also while `prepare` or `publish` is still running, and once more when that has settled: it undoes what they made.
+   */
   leave(call: CallId): Promise<void>;
   /** Removes what a crashed gateway left of a ghost in a room: memberships, delayed leaves, devices. */
   cleanUp(ghost: GhostUserId, room: RoomId): Promise<void>;
@@ -174,7 +183,10 @@ export type Notice =
   | { readonly kind: "left-alone"; readonly number: PhoneNumber; readonly hangupAfterMs: number };
 
 export interface NoticePort {
-  /** Sent by the bot where it is in the room, else by the ghost of the call. Never rejects: a lost notice is logged. */
+  /**
+   * Sent by the bot where it is in the room, else by the ghost of the call. Never rejects: a lost notice is logged.
+   * `call-failed` comes right before `RtcPort.leave` of the same call: a ghost that writes it does so before it leaves the room.
+   */
   notify(target: { readonly roomId: RoomId; readonly callId: CallId }, notice: Notice): Promise<void>;
 }
 
@@ -214,9 +226,13 @@ export interface MediaKey {
 export type PromptName = "alone";
 
 export interface MediaPort {
-  /** Joins the SFU as the ghost and publishes its track. Resolves when published. Rejects with SFU_REFUSED or MEDIA_FAILED. */
+  /**
+   * Joins the SFU as the ghost and publishes its track. Resolves when published. Rejects with SFU_REFUSED or MEDIA_FAILED.
+   * Once more for the same call, with new access: replaces the whole earlier session, attached leg and bridge included; the leg is
+   * attached again with new media access.
+   */
   join(session: MediaSession, onFact: (fact: MediaFact) => void): Promise<void>;
-  /** Connects the leg's audio; nothing passes yet. */
+  /** Connects the leg's audio; nothing passes yet. Once more: replaces the leg attached before (another trunk, a lost connection). */
   attach(call: CallId, media: LegMedia): Promise<void>;
   /** Opens the path in both directions: the call was answered. */
   bridge(call: CallId): Promise<void>;
@@ -226,7 +242,7 @@ export interface MediaPort {
   prompt(call: CallId, name: PromptName): Promise<void>;
   /** Key of a member (or the ghost's own) for the conference of this call. Keys that come before `join` are kept. */
   setKey(call: CallId, key: MediaKey): void;
-  /** Closes both ends. Resolves when the SFU connection is gone. */
+  /** Closes both ends. Resolves when the SFU connection is gone. Comes also while `join` or `attach` is running, and once more after it. */
   leave(call: CallId): Promise<void>;
 }
 
@@ -282,6 +298,7 @@ export interface Clock {
 
 /** What is watched of calls: metrics, log, call trace. Must not throw. */
 export interface CallObserver {
+  /** The call has entered another state, `record.state`; the event is the one that led there. */
   transition(record: CallRecord, event: string): void;
   audio(record: CallRecord, fact: Extract<MediaFact, { type: "media.flowing" | "media.silent" }>): void;
 }

@@ -1,0 +1,87 @@
+import type { Log } from "../log.ts";
+import { maskNumber } from "../numbering/format.ts";
+import type { Call, CallOptions } from "./call.ts";
+import { type CallPorts, createEffectRunner } from "./effect-runner.ts";
+import type { CallRecord } from "./ports.ts";
+import type { CallEvent } from "./states.ts";
+import { step, type Step } from "./step.ts";
+
+/** The one owner of a call: everything else sends it facts. */
+export interface CallActor {
+  /** Handled at once, or, when posted from within the handling of another event, right after that one. */
+  post(event: CallEvent): void;
+  record(): CallRecord;
+  /** Resolves when the call is `ended`. */
+  readonly ended: Promise<void>;
+}
+
+export const createCallActor = ({
+  call: initial,
+  ports,
+  options,
+  log,
+  isFirstPhone,
+}: {
+  readonly call: Call;
+  readonly ports: CallPorts;
+  readonly options: CallOptions;
+  readonly log: Log;
+  readonly isFirstPhone: () => boolean;
+}): CallActor => {
+  const { callId, roomId, number, createdAtMs } = initial.record;
+  const callLog = log.child({ callId, roomId, number: maskNumber(number) });
+  const { promise: ended, resolve: resolveEnded } = Promise.withResolvers<void>();
+  const mailbox: CallEvent[] = [];
+  let call = initial;
+  let isHandling = false;
+
+  const report = (before: Call, { call: after, trigger }: Step, event: CallEvent): void => {
+    const { state, outcome, cause } = after.record;
+    const from = before.record.state;
+    const sinceStartMs = ports.clock.nowMs() - createdAtMs;
+    if (trigger === undefined || state === from) {
+      callLog.debug({ event: event.type, state, ignored: trigger === undefined, sinceStartMs }, "call event");
+      if (trigger === "leg.unreached") {
+        const [failed, next] = [before.targets[0].trunkId, after.targets[0].trunkId];
+        callLog.warn({ trunkId: failed, nextTrunkId: next }, "trunk could not be reached, trying the next one");
+      }
+      return;
+    }
+    const { trunkId } = after.targets[0];
+    callLog.info({ event: event.type, from, to: state, trunkId, outcome, cause, sinceStartMs }, "call transition");
+    if (state === "ended" && after.releasing.length > 0) {
+      callLog.error(
+        { notClosed: after.releasing, afterMs: options.releaseTimeoutMs },
+        "gave up closing a part of the call",
+      );
+    }
+    try {
+      ports.observer.transition(after.record, event.type);
+    } catch (error) {
+      callLog.error({ message: String(error) }, "a call observer failed");
+    }
+  };
+
+  const handle = (event: CallEvent): void => {
+    const before = call;
+    const result = step(before, event, ports.clock.nowMs());
+    call = result.call;
+    for (const effect of result.effects) runner.run(effect, call);
+    report(before, result, event);
+    if (call.record.state === "ended") resolveEnded();
+  };
+
+  const post = (event: CallEvent): void => {
+    mailbox.push(event);
+    if (isHandling) return;
+    isHandling = true;
+    try {
+      for (let next = mailbox.shift(); next !== undefined; next = mailbox.shift()) handle(next);
+    } finally {
+      isHandling = false;
+    }
+  };
+
+  const runner = createEffectRunner({ ports, options, log: callLog, post, isFirstPhone });
+  return { post, record: () => call.record, ended };
+};

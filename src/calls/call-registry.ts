@@ -1,0 +1,108 @@
+import { GatewayError } from "../errors.ts";
+import type { CallId, GhostUserId, RoomId } from "../ids.ts";
+import { canonicalDigits, type PhoneNumber } from "../numbering/phone-number.ts";
+import type { CallActor } from "./call-actor.ts";
+import type { CallOptions } from "./call.ts";
+import type { CallRecord, Subject } from "./ports.ts";
+
+export const isSameSubject = (one: Subject, other: Subject): boolean =>
+  one.kind === "user"
+    ? other.kind === "user" && one.userId === other.userId
+    : other.kind === "token" && one.name === other.name;
+
+const isOver = (record: CallRecord): boolean => record.state === "ending" || record.state === "ended";
+
+interface Entry {
+  readonly roomId: RoomId;
+  readonly subject: Subject;
+  /** Absent while the call is still being checked. */
+  readonly actor?: CallActor;
+}
+
+/** A number's place in a room, held from the request on, so that two requests at the same moment dial once. */
+export interface Claim {
+  /** Throws LIMIT_REACHED when this call would be one too many. */
+  checkLimits(): void;
+  /** The call runs from now on; its place is free again when it has ended. */
+  started(actor: CallActor): void;
+  /** The call does not come to be. */
+  giveUp(): void;
+}
+
+export interface CallRegistry {
+  /**
+   * Rejects with ALREADY_IN_CALL while a call to this number is in this room or being checked. Waits for one that is just ending, as its
+   * ghost has to leave before it can come again.
+   */
+  claim(roomId: RoomId, number: PhoneNumber, subject: Subject): Promise<Claim>;
+  actor(callId: CallId): CallActor | undefined;
+  /** Oldest first, the ones that are ending included. */
+  actors(): readonly CallActor[];
+  ofGhost(roomId: RoomId, ghost: GhostUserId): CallActor | undefined;
+  /** True for the first call that asks since the room had none. */
+  isFirstPhone(roomId: RoomId): boolean;
+}
+
+export const createCallRegistry = (limits: Pick<CallOptions, "maxCalls" | "maxCallsPerUser">): CallRegistry => {
+  const entries = new Map<string, Entry>();
+  const roomsTold = new Set<RoomId>();
+
+  const remove = (key: string, entry: Entry): void => {
+    if (entries.get(key) !== entry) return;
+    entries.delete(key);
+    if (![...entries.values()].some(({ roomId }) => roomId === entry.roomId)) roomsTold.delete(entry.roomId);
+  };
+
+  const checkLimits = (own: Entry): void => {
+    const others = [...entries.values()].filter(
+      (entry) => entry !== own && (entry.actor === undefined || !isOver(entry.actor.record())),
+    );
+    if (others.length >= limits.maxCalls) {
+      throw new GatewayError("LIMIT_REACHED", `The gateway has ${others.length} calls running, its limit.`, {
+        retryable: true,
+      });
+    }
+    const ofSubject = others.filter((entry) => isSameSubject(entry.subject, own.subject));
+    if (ofSubject.length >= limits.maxCallsPerUser) {
+      const words = `You have ${ofSubject.length} calls running, the limit. Hang one up first.`;
+      throw new GatewayError("LIMIT_REACHED", words, { retryable: true });
+    }
+  };
+
+  const actors = (): readonly CallActor[] => [...entries.values()].flatMap(({ actor }) => actor ?? []);
+
+  return {
+    claim: async (roomId, number, subject) => {
+      const key = `${roomId} ${canonicalDigits(number)}`;
+      for (let other = entries.get(key); other !== undefined; other = entries.get(key)) {
+        if (other.actor === undefined || !isOver(other.actor.record())) {
+          throw new GatewayError("ALREADY_IN_CALL", "This number is already in the call, or is being called.");
+        }
+        await other.actor.ended;
+        remove(key, other);
+      }
+      const checking: Entry = { roomId, subject };
+      entries.set(key, checking);
+      return {
+        checkLimits: () => checkLimits(checking),
+        started: (actor) => {
+          const running: Entry = { roomId, subject, actor };
+          // Deleted first, so that the order of entries is that of the calls.
+          entries.delete(key);
+          entries.set(key, running);
+          void actor.ended.then(() => remove(key, running));
+        },
+        giveUp: () => remove(key, checking),
+      };
+    },
+    actor: (callId) => actors().find((actor) => actor.record().callId === callId),
+    actors,
+    ofGhost: (roomId, ghost) =>
+      actors().find((actor) => actor.record().roomId === roomId && actor.record().ghost === ghost),
+    isFirstPhone: (roomId) => {
+      if (roomsTold.has(roomId)) return false;
+      roomsTold.add(roomId);
+      return true;
+    },
+  };
+};

@@ -1,0 +1,150 @@
+import { randomUUID } from "node:crypto";
+import { GatewayError, toGatewayError } from "../errors.ts";
+import { callId, legId } from "../ids.ts";
+import type { Log } from "../log.ts";
+import { formatNumber, maskNumber } from "../numbering/format.ts";
+import { ghostOf } from "../numbering/ghost-id.ts";
+import type { NumberPlan } from "../numbering/number-plan.ts";
+import { parseNumber } from "../numbering/parse.ts";
+import type { PhoneNumber } from "../numbering/phone-number.ts";
+import { checkRoom, viewRoom } from "./admission.ts";
+import { type CallActor, createCallActor } from "./call-actor.ts";
+import { type Claim, createCallRegistry, isSameSubject } from "./call-registry.ts";
+import { type CallOptions, createCall, DEFAULT_CALL_OPTIONS, type DialTarget } from "./call.ts";
+import type { CallPorts } from "./effect-runner.ts";
+import type { AddPhone, CallRecord, CallService, PolicyPort, RoomPort, Subject } from "./ports.ts";
+import { recoverCalls } from "./recovery.ts";
+import { callerIdFor, dialString, selectTrunks, type Trunk } from "./trunk.ts";
+
+export interface CallServiceDeps extends CallPorts {
+  readonly rooms: RoomPort;
+  readonly policy: PolicyPort;
+  readonly plan: NumberPlan;
+  /** In the order in which they are tried. */
+  readonly trunks: readonly Trunk[];
+  /** Server part of the ghosts' ids. */
+  readonly serverName: string;
+  readonly log: Log;
+  readonly options?: Partial<CallOptions>;
+}
+
+export interface Calls extends CallService {
+  /** Ends what the last run left behind. Once, at start, before calls are accepted. Never rejects. */
+  recoverCalls(): Promise<void>;
+}
+
+export const createCallService = (deps: CallServiceDeps): Calls => {
+  const { rooms, policy, plan, trunks, serverName, log, store, clock } = deps;
+  const options: CallOptions = { ...DEFAULT_CALL_OPTIONS, ...deps.options };
+  const registry = createCallRegistry(options);
+  let isShuttingDown = false;
+
+  const refuseWhenShuttingDown = (): void => {
+    if (isShuttingDown) throw new GatewayError("SHUTTING_DOWN", "The gateway is being stopped.", { retryable: true });
+  };
+
+  const targetsOf = (number: PhoneNumber, subject: Subject, call: string): [DialTarget, ...DialTarget[]] => {
+    const [first, ...others] = selectTrunks(number, trunks).map((trunk, index) => ({
+      legId: legId(`${call}-${index + 1}`),
+      trunkId: trunk.id,
+      dialString: dialString(number, trunk, plan.country),
+      callerId: callerIdFor(subject, trunk),
+    }));
+    if (first !== undefined) return [first, ...others];
+    throw new GatewayError("NO_ROUTE", `No trunk takes this number (class ${number.class}).`);
+  };
+
+  const start = (request: AddPhone, number: PhoneNumber, claim: Claim): CallActor => {
+    const { roomId, subject, via } = request;
+    const id = randomUUID();
+    const targets = targetsOf(number, subject, id);
+    const record: CallRecord = {
+      callId: callId(id),
+      legId: targets[0].legId,
+      direction: "outbound",
+      roomId,
+      ghost: ghostOf(number, serverName),
+      number,
+      subject,
+      state: "routing",
+      createdAtMs: clock.nowMs(),
+    };
+    store.save(record);
+    const actor = createCallActor({
+      call: createCall({ record, targets, displayName: formatNumber(number), inviteFirst: via !== "invite" }),
+      ports: deps,
+      options,
+      log,
+      isFirstPhone: () => registry.isFirstPhone(roomId),
+    });
+    claim.started(actor);
+    actor.post({ type: "call.start" });
+    return actor;
+  };
+
+  const add = async (request: AddPhone): Promise<CallRecord> => {
+    const number = parseNumber(request.number, plan);
+    const { roomId, subject, via } = request;
+    try {
+      refuseWhenShuttingDown();
+      const claim = await registry.claim(roomId, number, subject);
+      try {
+        policy.authorize(subject, number);
+        claim.checkLimits();
+        checkRoom(await viewRoom(rooms, request, ghostOf(number, serverName)), via);
+        refuseWhenShuttingDown();
+        return start(request, number, claim).record();
+      } catch (error) {
+        claim.giveUp();
+        throw error;
+      }
+    } catch (error) {
+      log.info({ roomId, via, number: maskNumber(number), code: toGatewayError(error).code }, "phone not added");
+      throw error;
+    }
+  };
+
+  const hangup: CallService["hangup"] = async ({ callId: id, subject }) => {
+    const actor = registry.actor(id);
+    const record = actor?.record() ?? store.get(id);
+    if (record === undefined) throw new GatewayError("CALL_NOT_FOUND", "There is no such call.");
+    if (isSameSubject(subject, record.subject)) {
+      actor?.post({ type: "hangup.byAdder" });
+    } else {
+      const { roomId, ghost } = record;
+      const mayKick =
+        subject.kind === "user" &&
+        actor !== undefined &&
+        (await viewRoom(rooms, { roomId, via: "invite" }, ghost)).canKick(subject.userId);
+      if (!mayKick) {
+        throw new GatewayError("NOT_YOUR_CALL", "Only who added this phone, and members who may kick, can hang it up.");
+      }
+      actor?.post({ type: "hangup.byModerator" });
+    }
+    return actor?.record() ?? record;
+  };
+
+  return {
+    add,
+    hangup,
+    inRoom: (room) =>
+      registry
+        .actors()
+        .map((actor) => actor.record())
+        .filter(({ roomId, state }) => roomId === room && state !== "ending" && state !== "ended"),
+    get: (id) => registry.actor(id)?.record() ?? store.get(id),
+    list: (filter) => store.list(filter),
+    ghostRemoved: (room, ghost, reason) => registry.ofGhost(room, ghost)?.post({ type: "rtc.removed", reason }),
+    shutdown: async (graceMs) => {
+      isShuttingDown = true;
+      const running = registry.actors();
+      for (const actor of running) actor.post({ type: "gateway.shutdown" });
+      const { promise: isOver, resolve } = Promise.withResolvers<void>();
+      const cancel = clock.after(graceMs, resolve);
+      await Promise.race([isOver, Promise.all(running.map((actor) => actor.ended))]);
+      cancel();
+    },
+    recoverCalls: () =>
+      recoverCalls(deps, log, (leg) => registry.actors().some((actor) => actor.record().legId === leg)),
+  };
+};

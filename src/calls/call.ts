@@ -1,0 +1,91 @@
+import type { LegId, TrunkId } from "../ids.ts";
+import type { CallerId, CallRecord } from "./ports.ts";
+
+/** Times and limits of calls. */
+export interface CallOptions {
+  /** How long a phone rings before it counts as `no-answer`. */
+  readonly ringTimeoutMs: number;
+  /** Longest wait between the answer and audio in both directions being open. */
+  readonly connectTimeoutMs: number;
+  /** Longest call, counted from the moment it is connected; also set in the SIP engine. */
+  readonly maxDurationMs: number;
+  /** How long phones stay among themselves after the last other member has left. */
+  readonly aloneHangupMs: number;
+  /** Longest wait for leg, membership and media to be gone; all three are closed at the same time. */
+  readonly releaseTimeoutMs: number;
+  /** Outbound calls that one user or API token may have at a time. */
+  readonly maxCallsPerUser: number;
+  /** Outbound calls of the whole gateway at a time. */
+  readonly maxCalls: number;
+}
+
+export const DEFAULT_CALL_OPTIONS: CallOptions = {
+  ringTimeoutMs: 60_000,
+  connectTimeoutMs: 10_000,
+  maxDurationMs: 4 * 3_600_000,
+  aloneHangupMs: 60_000,
+  releaseTimeoutMs: 2000,
+  maxCallsPerUser: 2,
+  maxCalls: 10,
+};
+
+/** One way to reach the phone. Each has a leg id of its own, so that facts of a trunk that was given up are known as stale. */
+export interface DialTarget {
+  readonly legId: LegId;
+  readonly trunkId: TrunkId;
+  readonly dialString: string;
+  readonly callerId: CallerId;
+}
+
+/** What is being closed, once for each closing call that has not come back. */
+export type Release = "leg" | "rtc" | "media";
+
+/** A call as `step` sees it: plain data, no handle, no secret. */
+export interface Call {
+  readonly record: CallRecord;
+  readonly displayName: string;
+  /** The bot has to invite the ghost (command, API). */
+  readonly inviteFirst: boolean;
+  /** The current target first, then those still to try. */
+  readonly targets: readonly [DialTarget, ...DialTarget[]];
+  readonly leg: "idle" | "dialing" | "ringing" | "answered" | "ended";
+  readonly member: "idle" | "preparing" | "prepared" | "publishing" | "published" | "failed";
+  /** In an encrypted room; known when the member is prepared. */
+  readonly encrypted: boolean;
+  readonly sfu: "idle" | "joining" | "joined" | "renewing" | "failed";
+  /** Audio of the leg. `ready`: it can be attached. `lost`: its connection broke, the leg may live. */
+  readonly audio: "none" | "ready" | "attaching" | "attached" | "lost" | "renewing" | "failed";
+  readonly bridge: "closed" | "opening" | "open" | "failed";
+  /** Counts media sessions: facts and results of an earlier one are stale. */
+  readonly epoch: number;
+  /** Audio is being brought back in state `active`. */
+  readonly recovering: boolean;
+  readonly recoveriesAtMs: readonly number[];
+  readonly held: boolean;
+  /** No member that is not a phone is in the conference. */
+  readonly alone: boolean;
+  /** Words about a failure, for the notice. */
+  readonly detail?: string;
+  readonly releasing: readonly Release[];
+}
+
+export const createCall = (given: {
+  readonly record: CallRecord;
+  readonly displayName: string;
+  readonly inviteFirst: boolean;
+  readonly targets: readonly [DialTarget, ...DialTarget[]];
+}): Call => ({
+  ...given,
+  leg: "idle",
+  member: "idle",
+  encrypted: false,
+  sfu: "idle",
+  audio: "none",
+  bridge: "closed",
+  epoch: 0,
+  recovering: false,
+  recoveriesAtMs: [],
+  held: false,
+  alone: false,
+  releasing: [],
+});

@@ -1,0 +1,236 @@
+import { GatewayError, toGatewayError } from "../errors.ts";
+import type { Log } from "../log.ts";
+import { RECOVERY_WINDOW_MS } from "./actions.ts";
+import { type Attempts, createAttempts } from "./attempts.ts";
+import type { Call, CallOptions } from "./call.ts";
+import type {
+  CallObserver,
+  CallStore,
+  Clock,
+  LegFact,
+  LegMedia,
+  MediaPort,
+  Notice,
+  NoticePort,
+  RtcPort,
+  SfuAccess,
+  SipPort,
+} from "./ports.ts";
+import type { CallEvent, Effect, TimerName } from "./states.ts";
+
+export interface CallPorts {
+  readonly sip: SipPort;
+  readonly rtc: RtcPort;
+  readonly media: MediaPort;
+  readonly notices: NoticePort;
+  readonly store: CallStore;
+  readonly observer: CallObserver;
+  readonly clock: Clock;
+}
+
+export interface EffectRunner {
+  /** Starts an effect; never blocks, never throws. What comes of it is posted as an event. */
+  run(effect: Effect, call: Call): void;
+}
+
+/** At a normal hang-up the leg's audio connection breaks before the engine reports the end of the leg. */
+const LEG_GRACE_MS = 250;
+/** A restarted livekit-server or worker is back after about as long; three attempts fit into the recovery window. */
+const RECOVERY_RETRY_MS = 2000;
+
+interface Context {
+  readonly ports: CallPorts;
+  readonly options: CallOptions;
+  readonly log: Log;
+  readonly post: (event: CallEvent) => void;
+  /** True once per conference: for the first phone whose membership is out. */
+  readonly isFirstPhone: () => boolean;
+}
+
+/** What must not be in the call's state: an SFU token and the credentials of the leg's audio. */
+interface Handles {
+  access?: SfuAccess;
+  legMedia?: LegMedia;
+}
+
+type Handlers<Prefix extends string> = {
+  readonly [Type in Effect["type"] as Type extends `${Prefix}.${string}` ? Type : never]: (
+    effect: Extract<Effect, { type: Type }>,
+    call: Call,
+  ) => void;
+};
+
+const missing = (what: string): GatewayError => new GatewayError("INTERNAL", `${what} is not there yet`);
+
+const sipHandlers = (context: Context, attempts: Attempts, handles: Handles): Handlers<"sip"> => {
+  const { log, options, post } = context;
+  const { sip } = context.ports;
+  return {
+    "sip.dial": ({ target }, { record: { callId } }) => {
+      const { legId } = target;
+      const onFact = (fact: LegFact): void => {
+        if (fact.type === "leg.dtmf") return;
+        if (fact.type !== "leg.mediaReady") return post({ ...fact, legId });
+        handles.legMedia = fact.media;
+        post({ type: fact.type, legId });
+      };
+      const { ringTimeoutMs, maxDurationMs } = options;
+      try {
+        sip.dial({ ...target, callId, ringTimeoutMs, maxDurationMs }, onFact);
+      } catch (thrown) {
+        const { code, message } = toGatewayError(thrown);
+        log.error({ code, message }, "the SIP engine failed to dial");
+        post({ type: "leg.ended", legId, outcome: "internal", cause: { text: code }, tryNextTrunk: false });
+      }
+    },
+    "sip.renewMedia": ({ legId, epoch }) =>
+      attempts.step(
+        { operation: "renewMedia", legId, epoch },
+        () => sip.renewMedia(legId),
+        (renewed) => {
+          handles.legMedia = renewed;
+          return { type: "leg.mediaRenewed", legId, epoch };
+        },
+      ),
+    "sip.hangup": ({ legId, outcome }) => attempts.release("leg", () => sip.hangup(legId, outcome)),
+  };
+};
+
+const rtcHandlers = ({ ports: { rtc }, post }: Context, attempts: Attempts, handles: Handles): Handlers<"rtc"> => ({
+  "rtc.prepare": (_effect, { record: { callId, roomId, ghost }, displayName, inviteFirst }) =>
+    attempts.step(
+      { operation: "prepare" },
+      () => rtc.prepare({ callId, roomId, ghost, displayName, inviteFirst }, post),
+      (access) => {
+        handles.access = access;
+        return { type: "rtc.prepared", encrypted: access.encrypted };
+      },
+    ),
+  "rtc.publish": (_effect, { record: { callId } }) =>
+    attempts.step(
+      { operation: "publish" },
+      () => rtc.publish(callId),
+      () => ({ type: "rtc.published" }),
+    ),
+  "rtc.renewAccess": ({ epoch }, { record: { callId } }) =>
+    attempts.step(
+      { operation: "renewAccess", epoch },
+      () => rtc.renewAccess(callId),
+      (access) => {
+        handles.access = access;
+        return { type: "rtc.renewed", epoch };
+      },
+    ),
+  "rtc.leave": (_effect, { record: { callId } }) => attempts.release("rtc", () => rtc.leave(callId)),
+});
+
+const mediaHandlers = (
+  { ports: { media }, post }: Context,
+  attempts: Attempts,
+  handles: Handles,
+): Handlers<"media"> => ({
+  "media.join": ({ epoch }, { record: { callId, roomId } }) =>
+    attempts.step(
+      { operation: "join", epoch },
+      async () => {
+        const { access } = handles;
+        if (access === undefined) throw missing("access to the SFU");
+        await media.join({ callId, roomId, access }, (fact) => post({ ...fact, epoch }));
+      },
+      () => ({ type: "media.joined", epoch }),
+    ),
+  "media.attach": ({ epoch, legId }, { record: { callId } }) =>
+    attempts.step(
+      { operation: "attach", epoch, legId },
+      async () => {
+        const { legMedia } = handles;
+        if (legMedia === undefined) throw missing("the leg's audio");
+        await media.attach(callId, legMedia);
+      },
+      () => ({ type: "media.attached", epoch, legId }),
+    ),
+  "media.bridge": ({ epoch }, { record: { callId } }) =>
+    attempts.step(
+      { operation: "bridge", epoch },
+      () => media.bridge(callId),
+      () => ({ type: "media.bridged", epoch }),
+    ),
+  "media.setHeld": ({ held }, { record: { callId } }) => attempts.aside("hold", () => media.setHeld(callId, held)),
+  "media.promptAlone": (_effect, { record: { callId } }) =>
+    attempts.aside("prompt", () => media.prompt(callId, "alone")),
+  "media.leave": (_effect, { record: { callId } }) => attempts.release("media", () => media.leave(callId)),
+});
+
+const noticeHandlers = (context: Context, attempts: Attempts): Handlers<"notice"> => {
+  const notify = ({ record: { roomId, callId } }: Call, notice: Notice): void =>
+    attempts.aside("notice", () => context.ports.notices.notify({ roomId, callId }, notice));
+  return {
+    "notice.encryption": (_effect, call) => {
+      if (context.isFirstPhone()) notify(call, { kind: "phone-leaves-encryption" });
+    },
+    "notice.alone": (_effect, call) => {
+      const { aloneHangupMs: hangupAfterMs } = context.options;
+      notify(call, { kind: "left-alone", number: call.record.number, hangupAfterMs });
+    },
+    "notice.failed": ({ outcome, detail }, call) => {
+      const { number } = call.record;
+      notify(call, { kind: "call-failed", number, outcome, ...(detail === undefined ? {} : { detail }) });
+    },
+  };
+};
+
+const timerHandlers = ({ ports: { clock }, options, post }: Context): Handlers<"timer" | "timers"> => {
+  const cancels = new Map<TimerName, () => void>();
+  const delayMs: Readonly<Record<TimerName, number>> = {
+    ring: options.ringTimeoutMs,
+    connect: options.connectTimeoutMs,
+    maxDuration: options.maxDurationMs,
+    alone: options.aloneHangupMs,
+    legGrace: LEG_GRACE_MS,
+    recovery: RECOVERY_WINDOW_MS,
+    recoveryRetry: RECOVERY_RETRY_MS,
+    release: options.releaseTimeoutMs,
+  };
+  const cancel = (timer: TimerName): void => {
+    cancels.get(timer)?.();
+    cancels.delete(timer);
+  };
+  return {
+    "timer.arm": ({ timer }) => {
+      cancel(timer);
+      const onTime = (): void => post({ type: `timer.${timer}` });
+      cancels.set(timer, clock.after(delayMs[timer], onTime));
+    },
+    "timers.cancel": ({ timers }) => {
+      for (const timer of timers) cancel(timer);
+    },
+  };
+};
+
+/** Carries out the effects of one call, and turns what comes of them into events. */
+export const createEffectRunner = (context: Context): EffectRunner => {
+  const { log, ports } = context;
+  const attempts = createAttempts(context);
+  const handles: Handles = {};
+  const handlers: Handlers<string> = {
+    ...sipHandlers(context, attempts, handles),
+    ...rtcHandlers(context, attempts, handles),
+    ...mediaHandlers(context, attempts, handles),
+    ...noticeHandlers(context, attempts),
+    ...timerHandlers(context),
+    "audio.observe": ({ fact }, { record }) => ports.observer.audio(record, fact),
+    "store.save": (_effect, { record }) => ports.store.save(record),
+  };
+  return {
+    run: (effect, call) => {
+      // The table is keyed by the effect's own type, which TypeScript cannot follow through an index.
+      const handle = handlers[effect.type] as (effect: Effect, call: Call) => void;
+      try {
+        handle(effect, call);
+      } catch (thrown) {
+        const { code, message } = toGatewayError(thrown);
+        log.error({ effect: effect.type, code, message }, "an effect of the call failed");
+      }
+    },
+  };
+};

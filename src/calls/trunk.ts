@@ -1,0 +1,55 @@
+import type { TrunkId } from "../ids.ts";
+import { digitsFromCountry } from "../numbering/format.ts";
+import { canonicalDigits, type NumberClass, type PhoneNumber } from "../numbering/phone-number.ts";
+import type { CallerId, Subject } from "./ports.ts";
+
+/** Numbers that a trunk takes: a whole class, or all whose canonical form begins with a prefix (`+33`, `10`). */
+export type TrunkRoute = { readonly class: NumberClass } | { readonly prefix: string };
+
+/**
+ * How an E.164 number is written in the request URI: `+33140506070`, `33140506070`, as dialled inside the country (`0140506070`,
+ * `00442079460000`), or that behind a prefix for an outside line. Extensions stay as they are; short codes get only the prefix.
+ */
+export type DialFormat = "e164" | "without-plus" | "national" | { readonly prefix: string };
+
+export interface CallerIdRules {
+  readonly default: CallerId;
+  /** By Matrix user id. */
+  readonly perUser?: Readonly<Record<string, CallerId>>;
+}
+
+/** What the domain knows of a trunk; address and credentials are the engine's. */
+export interface Trunk {
+  readonly id: TrunkId;
+  readonly engine: "asterisk" | "livekit-sip";
+  readonly routes: readonly TrunkRoute[];
+  readonly dialFormat: DialFormat;
+  readonly callerId: CallerIdRules;
+}
+
+const takes = (route: TrunkRoute, number: PhoneNumber): boolean =>
+  "class" in route ? route.class === number.class : canonicalDigits(number).startsWith(route.prefix);
+
+/** The trunks that take this number, in the order to try them (that of the configuration). */
+export const selectTrunks = (number: PhoneNumber, trunks: readonly Trunk[]): readonly Trunk[] =>
+  trunks.filter((trunk) => trunk.routes.some((route) => takes(route, number)));
+
+/** User part of the request URI. `country` is that of the number plan. */
+export const dialString = (number: PhoneNumber, trunk: Trunk, country: string): string => {
+  const format = trunk.dialFormat;
+  if (number.kind === "extension") return number.extension;
+  if (typeof format === "object") return format.prefix + digitsFromCountry(number, country);
+  if (number.kind === "short") return number.digits;
+  switch (format) {
+    case "e164":
+      return number.e164;
+    case "without-plus":
+      return number.e164.slice(1);
+    case "national":
+      return digitsFromCountry(number, country);
+  }
+};
+
+/** Whom the phone sees when `subject` calls through this trunk. */
+export const callerIdFor = (subject: Subject, trunk: Trunk): CallerId =>
+  (subject.kind === "user" ? trunk.callerId.perUser?.[subject.userId] : undefined) ?? trunk.callerId.default;
