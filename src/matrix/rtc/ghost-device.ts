@@ -1,0 +1,153 @@
+import { ClientEvent, Filter, type MatrixClient, type Room } from "matrix-js-sdk";
+import { GatewayError } from "../../errors.ts";
+import type { DeviceId, GhostUserId, RoomId } from "../../ids.ts";
+import type { Log } from "../../log.ts";
+import { createMasqueradingClient } from "../client.ts";
+import type { CrossSigning, GhostIdentity } from "../crypto/cross-signing.ts";
+import { deleteDevice, ensureDevice } from "../devices.ts";
+import type { Homeserver } from "../homeserver.ts";
+import { uploadDeviceKeysNow } from "./sdk-workarounds.ts";
+
+export interface GhostDeviceDeps {
+  readonly homeserver: Homeserver;
+  readonly crossSigning: CrossSigning;
+  readonly log: Log;
+  /** Devices of running sessions: `cleanUp` spares them. */
+  readonly liveDevices: Set<DeviceId>;
+}
+
+export interface GhostDeviceRequest {
+  readonly ghost: GhostUserId;
+  readonly roomId: RoomId;
+  /** A new one: a device whose keys were lost must not be used again. */
+  readonly deviceId: DeviceId;
+}
+
+/** A ghost's device for one session: new id, new keys, own /sync limited to one room. Lives in memory only. */
+export interface GhostDevice {
+  readonly client: MatrixClient;
+  /** Resolves when the device's keys are on the homeserver: others can encrypt for it from now on. */
+  readonly keysUploaded: Promise<void>;
+  /** Resolves when the ghost is joined and the room's state is here. Rejects with the signal's reason. */
+  room(signal: AbortSignal): Promise<Room>;
+  /** Stops /sync and deletes the device. */
+  close(): Promise<void>;
+}
+
+const DEVICE_NAME = "Phone (SIP gateway)";
+
+/** Signs the device keys with the ghost's self-signing key on their way out (see crypto/cross-signing.ts). */
+const signingFetch =
+  (identity: Promise<GhostIdentity>, onUploaded: () => void): typeof globalThis.fetch =>
+  async (input, init) => {
+    const url = input instanceof Request ? input.url : String(input);
+    if (!url.includes("/keys/upload") || typeof init?.body !== "string") return fetch(input, init);
+    const body = JSON.parse(init.body) as { device_keys?: Record<string, unknown> };
+    if (body.device_keys === undefined) return fetch(input, init);
+    const signer = await identity;
+    const signed = JSON.stringify({ ...body, device_keys: signer.signDevice(body.device_keys) });
+    const response = await fetch(input, { ...init, body: signed });
+    if (response.ok) onUploaded();
+    return response;
+  };
+
+/** The SDK only logs when an upload fails, so success is taken from the answer itself. */
+const uploadKeys = async (client: MatrixClient, isUploaded: () => boolean): Promise<void> => {
+  await uploadDeviceKeysNow(client);
+  if (isUploaded()) return;
+  throw new GatewayError("ENCRYPTION_FAILED", "The homeserver did not take the keys of a ghost's device", {
+    retryable: true,
+  });
+};
+
+/** Only this room; its members whole: js-sdk drops memberships of users it does not know to be joined (stack.md, traps). */
+const roomFilter = (user: GhostUserId, room: RoomId): Filter => {
+  const filter = new Filter(user);
+  filter.setDefinition({
+    room: {
+      rooms: [room],
+      timeline: { limit: 1 },
+      ephemeral: { not_types: ["*"] },
+      account_data: { not_types: ["*"] },
+    },
+    presence: { not_types: ["*"] },
+    account_data: { not_types: ["*"] },
+  });
+  return filter;
+};
+
+const waitForRoom = (client: MatrixClient, roomId: RoomId, signal: AbortSignal): Promise<Room> =>
+  new Promise((resolve, reject) => {
+    const finish = (settle: () => void): void => {
+      client.off(ClientEvent.Sync, check);
+      signal.removeEventListener("abort", onAbort);
+      settle();
+    };
+    const onAbort = (): void => finish(() => reject(signal.reason as Error));
+    const check = (): void => {
+      const room = client.getRoom(roomId);
+      if (room?.getMyMembership() === "join") finish(() => resolve(room));
+    };
+    client.on(ClientEvent.Sync, check);
+    signal.addEventListener("abort", onAbort);
+    if (signal.aborted) onAbort();
+    else check();
+  });
+
+/**
+ * Makes the device and starts its /sync, which does not wait for the join: the room comes down as soon as the ghost is in it.
+ * Rejects with HOMESERVER_* or ENCRYPTION_FAILED.
+ */
+export const openGhostDevice = async (
+  deps: GhostDeviceDeps,
+  { ghost, roomId, deviceId: device }: GhostDeviceRequest,
+): Promise<GhostDevice> => {
+  const { homeserver, crossSigning, log, liveDevices } = deps;
+  liveDevices.add(device);
+  const identity = crossSigning.identityOf(ghost);
+  // Awaited with the key upload below; its failure must not be an unhandled one until then.
+  identity.catch(() => {});
+
+  const drop = async (): Promise<void> => {
+    await deleteDevice(homeserver, ghost, device);
+    liveDevices.delete(device);
+  };
+  try {
+    await ensureDevice(homeserver, ghost, device, DEVICE_NAME);
+  } catch (error) {
+    liveDevices.delete(device);
+    throw error;
+  }
+
+  let uploaded = false;
+  const client = createMasqueradingClient(homeserver, {
+    userId: ghost,
+    deviceId: device,
+    log,
+    fetchFn: signingFetch(identity, () => {
+      uploaded = true;
+    }),
+  });
+  try {
+    await client.initRustCrypto({ useIndexedDB: false });
+    const keysUploaded = identity.then(() => uploadKeys(client, () => uploaded));
+    keysUploaded.catch(() => {});
+    await client.startClient({ initialSyncLimit: 1, filter: roomFilter(ghost, roomId), disablePresence: true });
+    return {
+      client,
+      keysUploaded,
+      room: (signal) => waitForRoom(client, roomId, signal),
+      close: async () => {
+        client.stopClient();
+        client.removeAllListeners();
+        await drop();
+      },
+    };
+  } catch (error) {
+    client.stopClient();
+    await drop().catch(() => {});
+    throw new GatewayError("ENCRYPTION_FAILED", "The encryption of a ghost's device cannot be started", {
+      cause: error,
+    });
+  }
+};

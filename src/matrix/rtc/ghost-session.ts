@@ -1,0 +1,123 @@
+import type { RtcFact, SfuAccess } from "../../calls/ports.ts";
+import { GatewayError } from "../../errors.ts";
+import { newDeviceId } from "../devices.ts";
+import { leaveCall } from "./leave-call.ts";
+import { prepareGhost } from "./prepare-ghost.ts";
+import { membershipRefused } from "./room-checks.ts";
+import type { GhostSessionDeps, GhostSessionRequest, SessionContext } from "./session-context.ts";
+import { requestSfuToken } from "./sfu-token.ts";
+import { createTasks } from "./tasks.ts";
+import { within } from "./within.ts";
+
+/** One phone as a member of one conference, from the invite to the last trace of it. */
+export interface GhostSession {
+  readonly request: GhostSessionRequest;
+  prepare(): Promise<SfuAccess>;
+  publish(): Promise<void>;
+  renewAccess(): Promise<SfuAccess>;
+  sendNotice(text: string): Promise<void>;
+  /** Resolves with false when something could not be taken back (the homeserver did not answer). */
+  leave(): Promise<boolean>;
+}
+
+const DELAYED_LEAVE_MS = 18_000;
+const DELAYED_LEAVE_RESTART_MS = 4_000;
+/** Without delayed events a dead gateway's memberships end only when they expire. */
+const EXPIRY_WITHOUT_DELAYED_LEAVE_MS = 10 * 60_000;
+/** A restarting homeserver must not end calls: js-sdk gives up after this many tries, 3 s apart (5 minutes). */
+const NETWORK_RETRIES = 100;
+const PUBLISH_TIMEOUT_MS = 15_000;
+
+export const createGhostSession = (
+  deps: GhostSessionDeps,
+  request: GhostSessionRequest,
+  onFact: (fact: RtcFact) => void,
+): GhostSession => {
+  const ended = new AbortController();
+  const log = deps.log.child({ callId: request.callId });
+  /** Pending while the first membership is being written. */
+  let writing: PromiseWithResolvers<void> | undefined;
+  let leaving: Promise<boolean> | undefined;
+  let serviceUrl = "";
+
+  const context: SessionContext = {
+    deps,
+    request,
+    log,
+    deviceId: newDeviceId(),
+    ended: ended.signal,
+    tasks: createTasks(),
+    closers: [],
+    onFact: (fact) => {
+      if (!ended.signal.aborted) onFact(fact);
+    },
+    onMembershipWritten: () => {
+      writing?.resolve();
+      writing = undefined;
+    },
+    onMembershipFailed: (error) => {
+      if (ended.signal.aborted) return;
+      const refusal = membershipRefused(error);
+      log.warn({ code: refusal.code }, "the membership of the phone cannot be kept up");
+      if (writing === undefined) onFact({ type: "rtc.lost", message: refusal.message });
+      else writing.reject(refusal);
+    },
+    joined: false,
+    removed: false,
+    encrypted: false,
+  };
+
+  const fetchAccess = async (): Promise<Omit<SfuAccess, "encrypted">> => {
+    const { homeserver, transports } = deps;
+    const { ghost, roomId } = request;
+    serviceUrl = await transports.serviceUrl(ghost);
+    const token = await requestSfuToken(homeserver, { serviceUrl, roomId, userId: ghost, deviceId: context.deviceId });
+    return { ...token, transportUrl: serviceUrl };
+  };
+
+  return {
+    request,
+    prepare: async () => {
+      const startedMs = performance.now();
+      const access = await prepareGhost(context, fetchAccess);
+      log.info({ ...context.tasks.timings, totalMs: Math.round(performance.now() - startedMs) }, "the ghost is ready");
+      return { ...access, encrypted: context.encrypted };
+    },
+    publish: async () => {
+      const { call } = context;
+      if (call === undefined) throw new GatewayError("INTERNAL", "the ghost is not ready");
+      ended.signal.throwIfAborted();
+      const written = Promise.withResolvers<void>();
+      writing = written;
+      call.join(
+        // `livekit_alias` is read by nobody any more, but older clients expect it to be there.
+        { type: "livekit", livekit_service_url: serviceUrl, livekit_alias: request.roomId },
+        {
+          manageMediaKeys: context.encrypted,
+          callIntent: "audio",
+          delayedLeaveEventDelayMs: DELAYED_LEAVE_MS,
+          delayedLeaveEventRestartMs: DELAYED_LEAVE_RESTART_MS,
+          maximumNetworkErrorRetryCount: NETWORK_RETRIES,
+          ...(deps.delayedEventsSupported() ? {} : { membershipEventExpiryMs: EXPIRY_WITHOUT_DELAYED_LEAVE_MS }),
+        },
+      );
+      const done = written.promise.then(() => true);
+      if (await within(done, PUBLISH_TIMEOUT_MS, false)) return;
+      throw new GatewayError("HOMESERVER_UNAVAILABLE", "The homeserver did not take the phone's membership in time", {
+        retryable: true,
+      });
+    },
+    renewAccess: async () => ({ ...(await fetchAccess()), encrypted: context.encrypted }),
+    sendNotice: async (text) => {
+      if (context.device === undefined) throw new GatewayError("INTERNAL", "the ghost is not ready");
+      await context.device.client.sendNotice(request.roomId, text);
+    },
+    leave: () => {
+      if (leaving === undefined) {
+        ended.abort(new GatewayError("SHUTTING_DOWN", "The call ended before its ghost was ready"));
+        leaving = leaveCall(context);
+      }
+      return leaving;
+    },
+  };
+};

@@ -1,0 +1,113 @@
+import type { Room } from "matrix-js-sdk";
+import { userId } from "../../ids.ts";
+import { createCallSession, type CallSession } from "./call-session.ts";
+import { joinRoom } from "./enter-room.ts";
+import { openGhostDevice, type GhostDevice } from "./ghost-device.ts";
+import { cancelDelayedLeaves, emptyMemberships } from "./leftovers.ts";
+import { watchRemoval } from "./removal.ts";
+import { assertUsableRoom, hasStaleMembership } from "./room-checks.ts";
+import type { SessionContext } from "./session-context.ts";
+import { shareStickyMembers, watchUnreadableSticky } from "./sticky-members.ts";
+import { within } from "./within.ts";
+
+/** A slow server of one member must not hold up the call; the key sender tries again later. */
+const PREPARE_KEYS_TIMEOUT_MS = 1_000;
+
+const enterRoom = async (context: SessionContext): Promise<void> => {
+  const { deps, request } = context;
+  if (request.inviteFirst) await deps.inviteAsBot(request.roomId, request.ghost);
+  await joinRoom(deps.homeserver, request.ghost, request.roomId);
+  context.joined = true;
+};
+
+const openDevice = async (context: SessionContext): Promise<GhostDevice> => {
+  const { deps, request, deviceId, closers } = context;
+  const { callId, ghost, roomId } = request;
+  const device = await openGhostDevice(deps, { ghost, roomId, deviceId });
+  context.device = device;
+  const onUnreadable = (user: string): void => {
+    deps.onCount("member.unreadable");
+    deps.onUnreadableMember(callId, userId(user));
+  };
+  closers.push(watchUnreadableSticky({ client: device.client, roomId, onUnreadable }));
+  return device;
+};
+
+/** Tells when the last member that is not a phone has left, and when one comes (back). A call starts as accompanied. */
+const companyWatch = ({ deps, onFact }: SessionContext): ((members: CallSession["members"]) => void) => {
+  let accompanied = true;
+  return (members) => {
+    const now = members.some((member) => !deps.isGhost(userId(member.userId)));
+    if (now === accompanied) return;
+    accompanied = now;
+    onFact({ type: now ? "rtc.accompanied" : "rtc.alone" });
+  };
+};
+
+const startCall = (context: SessionContext, device: GhostDevice, room: Room): CallSession => {
+  const { deps, request, log, closers, ended } = context;
+  const { callId } = request;
+  const call = createCallSession({
+    client: device.client,
+    room,
+    isGhost: (user) => deps.isGhost(userId(user)),
+    onMembershipWritten: context.onMembershipWritten,
+    onMembershipFailed: context.onMembershipFailed,
+    onMembers: companyWatch(context),
+    onMediaKey: (key, index, identity) => {
+      if (!ended.aborted) deps.onMediaKey(callId, { identity, index, key });
+    },
+    onDroppedMember: (verdict) => deps.onCount(`member.${verdict}`),
+    onDroppedMediaKey: (reason) => {
+      if (context.encrypted) deps.onCount(`media-key.${reason}`);
+    },
+    onUndeliveredMediaKey: () => {
+      deps.onCount("media-key.undelivered");
+      log.warn({}, "a member could not be given the phone's media key: it will not hear the phone");
+    },
+  });
+  context.call = call;
+  closers.push(() => call.close());
+  if (deps.stickyMembers !== undefined) closers.push(shareStickyMembers(deps.stickyMembers, room));
+  return call;
+};
+
+/** What a crashed session of this ghost left in the room would be seen as a second phone, or fire into this one's membership. */
+const removeStaleMemberships = async ({ deps, request }: SessionContext): Promise<void> => {
+  const scope = { ghost: request.ghost, roomId: request.roomId, spare: deps.liveDevices };
+  await cancelDelayedLeaves(deps.homeserver, scope);
+  await emptyMemberships(deps.homeserver, scope);
+};
+
+/**
+ * Makes the ghost ready to be a member: in the room, with a device whose keys are known, the room's state here, sessions with the members'
+ * devices. `withToken` runs beside it. Rejects with GatewayError.
+ */
+export const prepareGhost = async <Token>(context: SessionContext, withToken: () => Promise<Token>): Promise<Token> => {
+  const { deps, request, tasks, ended, closers, onFact } = context;
+  await tasks.run("ghost", () => deps.ensureGhost(request.ghost, request.displayName));
+  ended.throwIfAborted();
+  const [device, token] = await Promise.all([
+    tasks.run("device", () => openDevice(context)),
+    tasks.run("token", withToken),
+    tasks.run("join", () => enterRoom(context)),
+  ]);
+  const room = await tasks.run("sync", () => device.room(ended));
+  assertUsableRoom(room, request.ghost);
+  context.encrypted = room.hasEncryptionStateEvent();
+  if (hasStaleMembership(room, request.ghost)) await tasks.run("stale", () => removeStaleMemberships(context));
+  const call = startCall(context, device, room);
+  closers.push(
+    watchRemoval(room, (reason) => {
+      context.removed = reason !== "upgraded";
+      onFact({ type: "rtc.removed", reason });
+    }),
+  );
+  await call.ready;
+  await tasks.run("keys", async () => {
+    if (context.encrypted) await within(call.prepareKeys(), PREPARE_KEYS_TIMEOUT_MS, undefined);
+    await device.keysUploaded;
+  });
+  ended.throwIfAborted();
+  return token;
+};

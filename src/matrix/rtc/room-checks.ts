@@ -1,0 +1,55 @@
+import { MatrixError as SdkMatrixError, type Room } from "matrix-js-sdk";
+import { GatewayError } from "../../errors.ts";
+import type { GhostUserId } from "../../ids.ts";
+import { judgeMemberEvent, MEMBER_STATE_EVENT } from "./member-events.ts";
+import { memberEventPower } from "./member-power.ts";
+
+/** Throws ROOM_UPGRADED or GHOST_LACKS_POWER when the ghost cannot be a member of a call in this room. */
+export const assertUsableRoom = (room: Room, ghost: GhostUserId): void => {
+  const state = room.currentState;
+  if (state.getStateEvents("m.room.tombstone", "") !== null) {
+    throw new GatewayError("ROOM_UPGRADED", "This room was replaced by a newer one: add the phone there");
+  }
+  if (state.maySendStateEvent(MEMBER_STATE_EVENT, ghost)) return;
+  const { needed, has } = memberEventPower(state.getStateEvents("m.room.power_levels", "")?.getContent(), ghost);
+  throw new GatewayError(
+    "GHOST_LACKS_POWER",
+    `Members of this room need power level ${needed} to take part in calls (event ${MEMBER_STATE_EVENT}), and the phone has ${has}: ` +
+      `a moderator can lower it in the room's settings for calls`,
+  );
+};
+
+/** Memberships that a crashed session of this ghost left in the room. */
+export const hasStaleMembership = (room: Room, ghost: GhostUserId): boolean =>
+  room.currentState
+    .getStateEvents(MEMBER_STATE_EVENT)
+    .some(
+      (event) =>
+        event.getSender() === ghost &&
+        judgeMemberEvent({ sender: ghost, stateKey: event.getStateKey(), content: event.getContent() }) === "member",
+    );
+
+const causeOf = (error: unknown): SdkMatrixError | undefined => {
+  let current = error;
+  while (current instanceof Error) {
+    if (current instanceof SdkMatrixError) return current;
+    current = current.cause;
+  }
+  return undefined;
+};
+
+/** Why js-sdk's membership manager gave up. Its own message holds the ghost's id, which is a phone number. */
+export const membershipRefused = (error: unknown): GatewayError => {
+  const answer = causeOf(error);
+  if (answer === undefined) {
+    return new GatewayError("HOMESERVER_UNAVAILABLE", "The homeserver did not answer for minutes", { retryable: true });
+  }
+  if (answer.httpStatus === 403) {
+    return new GatewayError("GHOST_LACKS_POWER", "The homeserver refused the phone's membership of the call (403)");
+  }
+  const status = `${answer.httpStatus ?? ""} ${answer.errcode ?? ""}`.trim();
+  return new GatewayError(
+    "HOMESERVER_REFUSED",
+    `The homeserver refused the phone's membership of the call (${status})`,
+  );
+};

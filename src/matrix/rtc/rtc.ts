@@ -1,0 +1,113 @@
+import type { RtcPort, SfuAccess } from "../../calls/ports.ts";
+import { GatewayError } from "../../errors.ts";
+import type { CallId, DeviceId, GhostUserId, RoomId } from "../../ids.ts";
+import { createGhostSession, type GhostSession } from "./ghost-session.ts";
+import { joinRoom, leaveRoom } from "./enter-room.ts";
+import { cancelDelayedLeaves, deleteDevices, emptyMemberships } from "./leftovers.ts";
+import { writeNoticeOnce } from "./notice-once.ts";
+import type { GhostSessionDeps, GhostSessionRequest } from "./session-context.ts";
+import { createTransports } from "./transports.ts";
+
+export interface RtcDeps extends Omit<GhostSessionDeps, "transports" | "liveDevices"> {
+  /** `livekit_service_url` for a homeserver that names none. */
+  readonly fallbackServiceUrl?: string | undefined;
+}
+
+export interface Rtc extends RtcPort {
+  prepare(request: GhostSessionRequest, onFact: Parameters<RtcPort["prepare"]>[1]): Promise<SfuAccess>;
+  /** With `leaveRoom` the ghost leaves the room as well: its call is over, not to be re-attached. */
+  cleanUp(ghost: GhostUserId, room: RoomId, options?: { readonly leaveRoom?: boolean }): Promise<void>;
+  /** A notice by the ghost of a running call, encrypted where the room is. Rejects with GatewayError. */
+  sendNotice(call: CallId, room: RoomId, text: string): Promise<void>;
+  /** A notice by a ghost that has no call here: it joins, writes and leaves. Rejects with GatewayError. */
+  noticeOnce(ghost: GhostUserId, room: RoomId, text: string): Promise<void>;
+}
+
+/** When the homeserver did not take everything back at the end of a call, it is tried again after these times. */
+const CLEAN_UP_DELAYS_MS = [5_000, 15_000, 60_000, 300_000];
+
+export const createRtc = (rtcDeps: RtcDeps): Rtc => {
+  const liveDevices = new Set<DeviceId>();
+  const transports = createTransports(rtcDeps);
+  const deps: GhostSessionDeps = { ...rtcDeps, liveDevices, transports };
+  const sessions = new Map<CallId, GhostSession>();
+  const { homeserver, log } = deps;
+
+  const sessionIn = (room: RoomId, ghost: GhostUserId): GhostSession | undefined =>
+    [...sessions.values()].find(({ request }) => request.roomId === room && request.ghost === ghost);
+  const sessionOf = (call: CallId): GhostSession => {
+    const session = sessions.get(call);
+    if (session === undefined) throw new GatewayError("CALL_NOT_FOUND", "This call has no Matrix session");
+    return session;
+  };
+
+  const cleanUp: Rtc["cleanUp"] = async (ghost, roomId, options = {}) => {
+    const scope = { ghost, roomId, spare: liveDevices };
+    const isLive = sessionIn(roomId, ghost) !== undefined;
+    const steps = [
+      // The listing does not tell the delayed leave of a running session from an old one.
+      ...(isLive ? [] : [() => cancelDelayedLeaves(homeserver, scope)]),
+      () => emptyMemberships(homeserver, scope),
+      ...(isLive || options.leaveRoom !== true ? [] : [() => leaveRoom(homeserver, ghost, roomId)]),
+      () => deleteDevices(homeserver, scope),
+    ];
+    const failures: unknown[] = [];
+    for (const step of steps) await step().catch((error: unknown) => failures.push(error));
+    if (failures.length > 0) throw failures[0];
+  };
+
+  const cleanUpLater = (request: GhostSessionRequest, attempt = 0): void => {
+    const delayMs = CLEAN_UP_DELAYS_MS[attempt];
+    if (delayMs === undefined) {
+      log.error({ callId: request.callId }, "a phone that left could not be removed from its room");
+      return;
+    }
+    const retry = (): void => {
+      const options = { leaveRoom: request.stayInRoom !== true };
+      cleanUp(request.ghost, request.roomId, options).catch(() => cleanUpLater(request, attempt + 1));
+    };
+    setTimeout(retry, delayMs).unref();
+  };
+
+  const end = async (session: GhostSession): Promise<void> => {
+    const clean = await session.leave();
+    sessions.delete(session.request.callId);
+    if (!clean) cleanUpLater(session.request);
+  };
+
+  return {
+    prepare: async (request, onFact) => {
+      if (sessions.has(request.callId)) throw new GatewayError("INTERNAL", "this call has a Matrix session already");
+      const session = createGhostSession(deps, request, onFact);
+      sessions.set(request.callId, session);
+      try {
+        return await session.prepare();
+      } catch (error) {
+        // Taken back in the background: the caller need not wait to hear why.
+        void end(session);
+        throw error;
+      }
+    },
+    publish: async (call) => sessionOf(call).publish(),
+    renewAccess: async (call) => sessionOf(call).renewAccess(),
+    leave: async (call) => {
+      const session = sessions.get(call);
+      if (session !== undefined) await end(session);
+    },
+    cleanUp,
+    sendNotice: async (call, _room, text) => sessionOf(call).sendNotice(text),
+    noticeOnce: async (ghost, room, text) => {
+      const session = sessionIn(room, ghost);
+      if (session !== undefined) {
+        await session.sendNotice(text);
+        return;
+      }
+      await joinRoom(homeserver, ghost, room);
+      try {
+        await writeNoticeOnce(deps, ghost, room, text);
+      } finally {
+        await leaveRoom(homeserver, ghost, room);
+      }
+    },
+  };
+};

@@ -1,0 +1,48 @@
+/**
+ * Everything that reaches into matrix-js-sdk 43.0.0 beyond its public API, each with its reason. When the SDK is updated, this is the file to
+ * check; test/integration/matrix/rtc-*.test.ts fail when one of them no longer holds.
+ */
+import type { MatrixClient } from "matrix-js-sdk";
+import type { MatrixRTCSession } from "matrix-js-sdk/lib/matrixrtc/index.js";
+
+interface CryptoInternals {
+  readonly olmMachine: { readonly userId: object; queryKeysForUsers(users: object[]): unknown };
+  readonly outgoingRequestsManager: {
+    doProcessOutgoingRequests(): Promise<void>;
+    readonly outgoingRequestProcessor: { makeOutgoingRequest(request: unknown): Promise<void> };
+  };
+}
+
+const cryptoInternals = (client: MatrixClient): CryptoInternals => {
+  const crypto = client.getCrypto();
+  if (crypto === undefined) throw new Error("the client has no crypto");
+  return crypto as unknown as CryptoInternals;
+};
+
+/**
+ * Uploads the device's keys now. The SDK does it after the first /sync only, which is later than the join; the membership must not be
+ * visible before others can encrypt for this device.
+ */
+export const uploadDeviceKeysNow = (client: MatrixClient): Promise<void> =>
+  cryptoInternals(client).outgoingRequestsManager.doProcessOutgoingRequests();
+
+/**
+ * `/keys/query` for these users, into the Olm machine. `getUserDeviceInfo(users, true)` asks the homeserver too, but for users that are not
+ * tracked (yet) it keeps the answer from the Olm machine, which then skips their devices silently when a media key is sent.
+ */
+export const queryDeviceKeysNow = async (client: MatrixClient, users: readonly string[]): Promise<void> => {
+  const { olmMachine, outgoingRequestsManager } = cryptoInternals(client);
+  // The class of the very WebAssembly module the SDK loaded: an own import could be another copy.
+  const UserId = olmMachine.userId.constructor as new (user: string) => object;
+  const request = olmMachine.queryKeysForUsers(users.map((user) => new UserId(user)));
+  await outgoingRequestsManager.outgoingRequestProcessor.makeOutgoingRequest(request);
+};
+
+/**
+ * How long a new own key waits before it is used. The SDK takes it at join only, but it is right to be 0 while nobody who holds the old key
+ * is there and its default once somebody has joined.
+ */
+export const setUseKeyDelay = (session: MatrixRTCSession, delayMs: number): void => {
+  const { encryptionManager } = session as unknown as { encryptionManager?: { useKeyDelay: number } };
+  if (encryptionManager !== undefined) encryptionManager.useKeyDelay = delayMs;
+};

@@ -1,0 +1,61 @@
+import type { MediaKey, PrepareMember, RtcFact } from "../../calls/ports.ts";
+import type { CallId, DeviceId, GhostUserId, RoomId, UserId } from "../../ids.ts";
+import type { Log } from "../../log.ts";
+import type { DroppedMediaKey } from "../crypto/media-key-gate.ts";
+import type { CallSession } from "./call-session.ts";
+import type { GhostDevice, GhostDeviceDeps } from "./ghost-device.ts";
+import type { StickyMembers } from "./sticky-members.ts";
+import type { Tasks } from "./tasks.ts";
+import type { Transports } from "./transports.ts";
+
+/** What is counted of sessions (metrics). */
+export type RtcCounter =
+  /** A membership that somebody else wrote. */
+  | "member.foreign-sender"
+  | "member.broken"
+  | "member.unreadable"
+  | `media-key.${DroppedMediaKey}`
+  | "media-key.undelivered";
+
+export interface GhostSessionDeps extends GhostDeviceDeps {
+  readonly transports: Transports;
+  /** Registers the ghost and keeps its profile. */
+  readonly ensureGhost: (ghost: GhostUserId, displayName: string) => Promise<void>;
+  readonly inviteAsBot: (room: RoomId, ghost: GhostUserId) => Promise<void>;
+  readonly isGhost: (user: UserId) => boolean;
+  /** Whether the homeserver has delayed events (MSC4140), as found at start. */
+  readonly delayedEventsSupported: () => boolean;
+  readonly stickyMembers?: StickyMembers;
+  readonly onMediaKey: (call: CallId, key: MediaKey) => void;
+  /** A member whose membership is encrypted and cannot be read: the phone will not hear it. */
+  readonly onUnreadableMember: (call: CallId, user: UserId) => void;
+  readonly onCount: (counter: RtcCounter) => void;
+}
+
+export type GhostSessionRequest = PrepareMember & {
+  /** The ghost stays in the room after the call (a chat with a number). */
+  readonly stayInRoom?: boolean;
+};
+
+/** What the parts of one ghost's session share while it lasts. */
+export interface SessionContext {
+  readonly deps: GhostSessionDeps;
+  readonly request: GhostSessionRequest;
+  readonly log: Log;
+  readonly deviceId: DeviceId;
+  /** Aborted when the call is left. */
+  readonly ended: AbortSignal;
+  /** What `prepare` started; leaving waits for it, as its effects must be taken back. */
+  readonly tasks: Tasks;
+  /** Run once, in any order, when the call is left. */
+  readonly closers: (() => unknown)[];
+  readonly onFact: (fact: RtcFact) => void;
+  readonly onMembershipWritten: () => void;
+  readonly onMembershipFailed: (error: unknown) => void;
+  device?: GhostDevice;
+  call?: CallSession;
+  joined: boolean;
+  /** Put out of the room: nothing can be written there any more. */
+  removed: boolean;
+  encrypted: boolean;
+}
