@@ -3,6 +3,7 @@ import { fileURLToPath } from "node:url";
 
 import type { Progress } from "./cache.ts";
 import type { LabPorts } from "./ports.ts";
+import { type ServerProcess, type ServerSpec, startServer } from "./process.ts";
 
 /** What every server of a lab needs to start. */
 export interface LabContext {
@@ -11,6 +12,15 @@ export interface LabContext {
   progress: Progress;
   rateLimits: "lab" | "shipped";
   registrationFiles: string[];
+  /** Everything that runs by now, for stopping. */
+  servers: ServerProcess[];
+}
+
+/** Starts a server that will be stopped with the lab. */
+export async function launch(context: LabContext, spec: ServerSpec): Promise<ServerProcess> {
+  const server = await startServer(spec);
+  context.servers.push(server);
+  return server;
 }
 
 export const LIVEKIT_KEY = "lab";

@@ -9,10 +9,14 @@ import { ensureDebianPackage } from "./install/apt.ts";
 import { claimPorts, type LabPorts } from "./ports.ts";
 import type { ServerProcess } from "./process.ts";
 import { createCertificate } from "./servers/certificate.ts";
+import type { LabPhone } from "./phones/phone.ts";
 import { startLivekit } from "./servers/livekit.ts";
+import { type Pbx, startPbx } from "./servers/pbx.ts";
+import { type PhoneNumber, startPhones } from "./servers/phones.ts";
 import { startRedis } from "./servers/redis.ts";
 import { startSynapse } from "./servers/synapse.ts";
 import { startTokenService } from "./servers/token-service.ts";
+import { startTrunkPeer, type TrunkPeer } from "./servers/trunk-peer.ts";
 
 /** Every part of the lab with the parts it needs; those are started along with it. */
 const PART_NEEDS = {
@@ -20,6 +24,9 @@ const PART_NEEDS = {
   livekit: ["redis"],
   synapse: [],
   "token-service": ["synapse", "livekit"],
+  pbx: [],
+  "trunk-peer": ["pbx"],
+  phones: ["pbx"],
 } as const satisfies Record<string, readonly string[]>;
 
 export type LabPart = keyof typeof PART_NEEDS;
@@ -46,8 +53,12 @@ export interface Lab extends AsyncDisposable {
   readonly livekit: { wsUrl: string; httpUrl: string; apiKey: string; apiSecret: string };
   readonly tokenService: { url: string };
   readonly redis: { address: string };
-  /** The process of a part, for tests that stop or kill one. */
-  process(part: LabPart): ServerProcess;
+  readonly pbx: Pbx;
+  /** The gateway's own Asterisk. */
+  readonly trunkPeer: TrunkPeer;
+  readonly phones: Record<PhoneNumber, LabPhone>;
+  /** A server's process (a part, or "phone-1001"), for tests that stop or kill one. */
+  process(name: string): ServerProcess;
   stop(): Promise<void>;
 }
 
@@ -77,49 +88,51 @@ export async function startLab(options: LabOptions): Promise<Lab> {
     progress,
     rateLimits: options.rateLimits ?? "lab",
     registrationFiles: options.registrationFiles ?? [],
+    servers: [],
   };
   await mkdir(join(folder, "logs"), { recursive: true });
 
-  const processes = new Map<LabPart, ServerProcess>();
   const stopAll = async () => {
-    await Promise.all([...processes.values()].map((server) => server.stop()));
+    await Promise.all(context.servers.map((server) => server.stop()));
     release();
   };
-  try {
-    await startParts(parts, context, processes);
-  } catch (error) {
-    await stopAll();
-    throw error;
-  }
-
   const stop = async () => {
     await stopAll();
     if (options.folder === undefined) await rm(folder, { recursive: true, force: true });
   };
-  return describe(context, processes, stop);
+  try {
+    return describe(context, await startParts(parts, context), stop);
+  } catch (error) {
+    await stopAll();
+    throw error;
+  }
 }
 
+/** What starting a part gives, for those that give something. */
+type Handles = Partial<{ pbx: Pbx; "trunk-peer": TrunkPeer; phones: Record<PhoneNumber, LabPhone> }> &
+  Partial<Record<LabPart, unknown>>;
+
 /** Starts each part as soon as the parts it needs run. */
-async function startParts(
-  parts: LabPart[],
-  context: LabContext,
-  processes: Map<LabPart, ServerProcess>,
-): Promise<void> {
+async function startParts(parts: LabPart[], context: LabContext): Promise<Handles> {
   await ensureDebianPackage("openssl", "/usr/bin/openssl", context.progress);
   await createCertificate(context.folder);
-  const starters: Record<LabPart, (context: LabContext) => Promise<ServerProcess>> = {
+  const starters: Record<LabPart, (context: LabContext) => Promise<unknown>> = {
     redis: startRedis,
     livekit: startLivekit,
     synapse: startSynapse,
     "token-service": startTokenService,
+    pbx: startPbx,
+    "trunk-peer": startTrunkPeer,
+    phones: startPhones,
   };
+  const handles: Handles = {};
   const started = new Map<LabPart, Promise<void>>();
   for (const part of parts) {
     const needs = PART_NEEDS[part].map((need) => started.get(need) ?? Promise.resolve());
     const start = async () => {
       await Promise.all(needs);
       await timed(`start ${part}`, context.progress, async () => {
-        processes.set(part, await starters[part](context));
+        Object.assign(handles, { [part]: (await starters[part](context)) ?? {} });
       });
     };
     started.set(part, start());
@@ -128,47 +141,58 @@ async function startParts(
   const results = await Promise.allSettled(started.values());
   const failure = results.find((result) => result.status === "rejected");
   if (failure) throw failure.reason;
+  return handles;
 }
 
-function describe(context: LabContext, processes: Map<LabPart, ServerProcess>, stop: () => Promise<void>): Lab {
+function describe(context: LabContext, handles: Handles, stop: () => Promise<void>): Lab {
   const { folder, ports } = context;
-  const processOf = (part: LabPart): ServerProcess => {
-    const server = processes.get(part);
-    if (server === undefined) throw new Error(`this lab was started without ${part}`);
-    return server;
-  };
-  const whenStarted = <T>(part: LabPart, value: T): T => {
-    processOf(part);
-    return value;
+  const started = <P extends LabPart>(part: P): NonNullable<Handles[P]> => {
+    const handle = handles[part];
+    if (handle === undefined || handle === null) throw new Error(`this lab was started without ${part}`);
+    return handle;
   };
   const homeserver = createHomeserver(
     `http://127.0.0.1:${ports.synapse}`,
     `127.0.0.1:${ports.synapseTls}`,
     join(folder, "certificates/server.crt"),
   );
+  const livekit = {
+    wsUrl: `ws://127.0.0.1:${ports.livekit}`,
+    httpUrl: `http://127.0.0.1:${ports.livekit}`,
+    apiKey: LIVEKIT_KEY,
+    apiSecret: LIVEKIT_SECRET,
+  };
   return {
     folder,
     ports,
     log: (part) => logFileOf(folder, part),
-    process: processOf,
+    process: (name) => {
+      const server = context.servers.findLast((candidate) => candidate.name === name);
+      if (server === undefined) throw new Error(`no server ${name} runs in this lab`);
+      return server;
+    },
     stop,
     [Symbol.asyncDispose]: stop,
     get homeserver() {
-      return whenStarted("synapse", homeserver);
+      return started("synapse") && homeserver;
     },
     get livekit() {
-      return whenStarted("livekit", {
-        wsUrl: `ws://127.0.0.1:${ports.livekit}`,
-        httpUrl: `http://127.0.0.1:${ports.livekit}`,
-        apiKey: LIVEKIT_KEY,
-        apiSecret: LIVEKIT_SECRET,
-      });
+      return started("livekit") && livekit;
     },
     get tokenService() {
-      return whenStarted("token-service", { url: `http://127.0.0.1:${ports.tokenService}` });
+      return started("token-service") && { url: `http://127.0.0.1:${ports.tokenService}` };
     },
     get redis() {
-      return whenStarted("redis", { address: `127.0.0.1:${ports.redis}` });
+      return started("redis") && { address: `127.0.0.1:${ports.redis}` };
+    },
+    get pbx() {
+      return started("pbx");
+    },
+    get trunkPeer() {
+      return started("trunk-peer");
+    },
+    get phones() {
+      return started("phones");
     },
   };
 }

@@ -9,7 +9,7 @@ export async function createCertificate(labFolder: string): Promise<{ certificat
   await mkdir(folder, { recursive: true });
   const certificate = join(folder, "server.crt");
   const key = join(folder, "server.key");
-  const names = "subjectAltName=IP:127.0.0.1,IP:127.0.0.2,DNS:localhost";
+  const names = "subjectAltName=IP:127.0.0.1,IP:127.0.0.2,IP:127.0.0.3,DNS:localhost";
   const kind = ["-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "30"];
   await runInstall(
     "openssl",

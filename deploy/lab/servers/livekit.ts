@@ -2,18 +2,18 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
 import { installLivekitServer } from "../install/livekit-server.ts";
-import { type LabContext, logFileOf, placeValues, repositoryFile } from "../context.ts";
+import { type LabContext, launch, logFileOf, placeValues, repositoryFile } from "../context.ts";
 import { mergeTrees, readYaml, toYaml } from "../overlay.ts";
-import { answersHttp, type ServerProcess, startServer } from "../process.ts";
+import { answersHttp } from "../process.ts";
 
 /** livekit-server with livekit/livekit.yaml and the lab's overlay. */
-export async function startLivekit(context: LabContext): Promise<ServerProcess> {
+export async function startLivekit(context: LabContext): Promise<void> {
   const command = await installLivekitServer(context.progress);
   const configFile = join(context.folder, "livekit.yaml");
   const shipped = readYaml(repositoryFile("livekit/livekit.yaml"));
   const overlay = readYaml(repositoryFile("deploy/lab/overlay/livekit.yaml"), placeValues(context));
   await writeFile(configFile, toYaml(mergeTrees(...shipped, ...overlay)));
-  return startServer({
+  await launch(context, {
     name: "livekit",
     command,
     args: ["--config", configFile],

@@ -3,12 +3,12 @@ import { copyFile, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
 import { installSynapse } from "../install/synapse.ts";
-import { type LabContext, logFileOf, placeValues, repositoryFile } from "../context.ts";
+import { type LabContext, launch, logFileOf, placeValues, repositoryFile } from "../context.ts";
 import { readYaml, toYaml } from "../overlay.ts";
-import { answersHttp, type ServerProcess, startServer } from "../process.ts";
+import { answersHttp } from "../process.ts";
 
 /** Synapse with deploy/synapse/homeserver-matrixrtc.yaml between the lab's two overlay documents. */
-export async function startSynapse(context: LabContext): Promise<ServerProcess> {
+export async function startSynapse(context: LabContext): Promise<void> {
   const python = await installSynapse(context.progress);
   const folder = join(context.folder, "synapse");
   await mkdir(join(folder, "media"), { recursive: true });
@@ -31,7 +31,7 @@ export async function startSynapse(context: LabContext): Promise<ServerProcess> 
     await writeFile(file, toYaml(tree));
     args.push("-c", file);
   }
-  return startServer({
+  await launch(context, {
     name: "synapse",
     command: python,
     args,

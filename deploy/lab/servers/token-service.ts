@@ -1,12 +1,12 @@
 import { join } from "node:path";
 
-import { LIVEKIT_KEY, LIVEKIT_SECRET, type LabContext, logFileOf, repositoryFile } from "../context.ts";
-import { answersHttp, type ServerProcess, startServer } from "../process.ts";
+import { LIVEKIT_KEY, LIVEKIT_SECRET, type LabContext, launch, logFileOf, repositoryFile } from "../context.ts";
+import { answersHttp } from "../process.ts";
 
 /** The lab's own token service, in a process of its own like the real one. */
-export async function startTokenService(context: LabContext): Promise<ServerProcess> {
+export async function startTokenService(context: LabContext): Promise<void> {
   const { ports } = context;
-  return startServer({
+  await launch(context, {
     name: "token-service",
     command: process.execPath,
     args: [repositoryFile("deploy/lab/token-service/main.ts")],

@@ -1,0 +1,117 @@
+import { setTimeout as delay } from "node:timers/promises";
+
+import { afterAll, beforeAll, expect, test } from "@jest/globals";
+
+import { dominantFrequency, slice, toneLevels } from "../../../deploy/lab/audio/analysis.ts";
+import { toneSamples, TONES_HZ } from "../../../deploy/lab/audio/tone.ts";
+import { readWav } from "../../../deploy/lab/audio/wav.ts";
+import { type Lab, startLab } from "../../../deploy/lab/lab.ts";
+import { OUTSIDE_NUMBERS } from "../../../deploy/lab/outside-world.ts";
+import { type AriClient, connectAri, connectMedia } from "./ari-client.ts";
+
+let lab: Lab;
+let ari: AriClient;
+
+beforeAll(async () => {
+  lab = await startLab({ parts: ["phones", "trunk-peer"] });
+  ari = await connectAri(lab.trunkPeer, "lab-test");
+}, 600_000);
+
+afterAll(async () => {
+  await ari?.[Symbol.asyncDispose]();
+  await lab?.stop();
+});
+
+/** Seconds of audio that are enough to tell a tone and its level. */
+const LISTEN_SECONDS = 1;
+
+async function toneAtEndOf(wavFile: string): Promise<{ frequencyHz: number; levelDbfs: number }> {
+  const wav = await readWav(wavFile);
+  return dominantFrequency(slice(wav, -LISTEN_SECONDS), wav.sampleRateHz);
+}
+
+test("a phone calls the other through the PBX, each hears the other's tone, keys arrive", async () => {
+  const { "1001": caller, "1002": called } = lab.phones;
+  await caller.dial("1002");
+  await called.waitForRinging();
+  await called.answer();
+  await caller.waitForEstablished();
+  await called.waitForEstablished();
+  await caller.press("15#");
+  await called.waitForKeys("15#");
+  // The tone stops while keys are sent: this much of it is recorded after them. Real time is what is measured here.
+  await delay(LISTEN_SECONDS * 1000 + 300);
+  await caller.hangup();
+  await called.waitForClosed();
+  for (const [phone, tone] of [
+    [caller, TONES_HZ["1002"]],
+    [called, TONES_HZ["1001"]],
+  ] as const) {
+    const heard = await toneAtEndOf(await phone.heardWav());
+    expect(heard.frequencyHz).toBe(tone);
+    expect(heard.levelDbfs).toBeGreaterThan(-23);
+  }
+});
+
+const TRUNKS = ["xivo", "xivo-registered", "xivo-tls"];
+
+/** Calls `number` over a trunk and answers with the channel of the call and of its audio, bridged. */
+async function call(trunk: string, number: string, onAnswer: "bridge" | "none" = "bridge") {
+  const channel = await ari.request("POST", "/channels", {
+    endpoint: `PJSIP/${number}@${trunk}`,
+    app: "lab-test",
+    callerId: "+33240101112",
+  });
+  if (onAnswer === "none") return { channel };
+  await ari.event("StasisStart", (event) => event.channel?.id === channel.id);
+  const media = await ari.request("POST", "/channels/externalMedia", {
+    app: "lab-test",
+    external_host: "INCOMING",
+    transport: "websocket",
+    encapsulation: "none",
+    connection_type: "server",
+    format: "slin16",
+  });
+  const { value } = await ari.request<{ value: string }>("GET", `/channels/${media.id}/variable`, {
+    variable: "MEDIA_WEBSOCKET_CONNECTION_ID",
+  });
+  const audio = await connectMedia(lab.trunkPeer, value);
+  const bridge = await ari.request("POST", "/bridges", { type: "mixing" });
+  await ari.request("POST", `/bridges/${bridge.id}/addChannel`, { channel: `${media.id},${channel.id}` });
+  return { channel, audio };
+}
+
+test.each(TRUNKS)("trunk %s carries a call: each side hears the other's tone", async (trunk) => {
+  const ownTone = 520;
+  const { channel, audio } = await call(trunk, "+33140506070");
+  const samples = toneSamples({ frequencyHz: ownTone, sampleRateHz: 16_000, levelDbfs: -20, seconds: 1 });
+  const heard = await audio!.talk(samples, 75);
+  await ari.request("DELETE", `/channels/${channel.id}`);
+  await ari.event("ChannelDestroyed", (event) => event.channel?.id === channel.id);
+  const levels = toneLevels(heard.subarray(-LISTEN_SECONDS * 16_000), 16_000, [TONES_HZ.outside, ownTone]);
+  expect(levels[TONES_HZ.outside]).toBeGreaterThan(-22);
+  expect(levels[ownTone]).toBeLessThan(-60);
+  const recording = (await lab.pbx.recordings()).at(-1)!;
+  expect(recording.number).toBe("+33140506070");
+  const atPbx = await toneAtEndOf(recording.heardWav);
+  expect(atPbx.frequencyHz).toBe(ownTone);
+  expect(atPbx.levelDbfs).toBeGreaterThan(-22);
+});
+
+test("the registered trunk is logged in at the PBX", async () => {
+  await expect(lab.trunkPeer.cli("pjsip show registrations")).resolves.toMatch(
+    /xivo-registered-registration\S*\s+xivo-registered-auth\s+Registered/,
+  );
+});
+
+// What the SIP side sees of each number; ARI's tech_cause is the SIP status.
+test.each([
+  [OUTSIDE_NUMBERS.busy, 486],
+  [OUTSIDE_NUMBERS.declined, 603],
+  [OUTSIDE_NUMBERS.unreachable, 404],
+  [OUTSIDE_NUMBERS.unavailable, 503],
+])("%s ends with SIP status %d", async (number, status) => {
+  const { channel } = await call("xivo", number, "none");
+  const destroyed = await ari.event("ChannelDestroyed", (event) => event.channel?.id === channel.id);
+  expect(destroyed.tech_cause).toBe(status);
+});
