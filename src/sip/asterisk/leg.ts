@@ -128,8 +128,9 @@ export const createLeg = (request: DialRequest, deps: LegDeps): Leg => {
     try {
       await createPhone();
     } catch (error) {
-      if (!isEnding()) log.error({ legId, error }, "Asterisk did not start the call");
+      // Asterisk gives no reason: "Allocation failed" is all it says of an endpoint that is unknown or does not answer OPTIONS.
       const text = error instanceof Error ? error.message : "ARI failed";
+      if (!isEnding()) log.warn({ legId, endpoint, error: text }, "Asterisk did not start the call");
       return await end({ outcome: "trunk-failed", cause: { text }, tryNextTrunk: true });
     }
     if (isEnding()) return;
