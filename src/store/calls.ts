@@ -1,0 +1,115 @@
+import type { DatabaseSync } from "node:sqlite";
+import { z } from "zod";
+import { OUTCOMES } from "../calls/outcome.ts";
+import type { CallRecord, CallStore } from "../calls/ports.ts";
+import { type E164, type Extension, callId, ghostUserId, legId, roomId, userId } from "../ids.ts";
+
+const number = z.discriminatedUnion("kind", [
+  z.object({
+    kind: z.literal("e164"),
+    e164: z.string().transform((text) => text as E164),
+    class: z.enum(["national", "international", "premium"]),
+    country: z.exactOptional(z.string()),
+  }),
+  z.object({
+    kind: z.literal("extension"),
+    extension: z.string().transform((text) => text as Extension),
+    class: z.literal("internal"),
+  }),
+  z.object({
+    kind: z.literal("short"),
+    digits: z.string(),
+    class: z.enum(["emergency", "short-code"]),
+    country: z.string(),
+  }),
+]);
+
+const subject = z.discriminatedUnion("kind", [
+  z.object({ kind: z.literal("user"), userId: z.string().transform(userId) }),
+  z.object({ kind: z.literal("token"), name: z.string() }),
+]);
+
+const cause = z.object({
+  sipStatus: z.exactOptional(z.number()),
+  q850: z.exactOptional(z.number()),
+  text: z.exactOptional(z.string()),
+});
+
+const json = z.string().transform((text): unknown => JSON.parse(text));
+
+const row = z.object({
+  call_id: z.string().transform(callId),
+  leg_id: z.string().transform(legId),
+  direction: z.literal("outbound"),
+  room_id: z.string().transform(roomId),
+  ghost: z.string().transform(ghostUserId),
+  number: json.pipe(number),
+  subject: json.pipe(subject),
+  state: z.enum(["routing", "alerting", "connecting", "active", "ending", "ended"]),
+  outcome: z.enum(OUTCOMES).nullable(),
+  cause: json.pipe(cause).nullable(),
+  created_at_ms: z.number(),
+  answered_at_ms: z.number().nullable(),
+  ended_at_ms: z.number().nullable(),
+});
+
+const recordOf = (value: unknown): CallRecord => {
+  const call = row.parse(value);
+  return {
+    callId: call.call_id,
+    legId: call.leg_id,
+    direction: call.direction,
+    roomId: call.room_id,
+    ghost: call.ghost,
+    number: call.number,
+    subject: call.subject,
+    state: call.state,
+    createdAtMs: call.created_at_ms,
+    ...(call.outcome === null ? {} : { outcome: call.outcome }),
+    ...(call.cause === null ? {} : { cause: call.cause }),
+    ...(call.answered_at_ms === null ? {} : { answeredAtMs: call.answered_at_ms }),
+    ...(call.ended_at_ms === null ? {} : { endedAtMs: call.ended_at_ms }),
+  };
+};
+
+/** Calls, running and ended. Numbers are kept in clear: the history of calls is made of them. */
+export const createCallStore = (database: DatabaseSync): CallStore => {
+  const save = database.prepare(`
+    INSERT INTO calls VALUES (
+      :callId, :legId, :direction, :roomId, :ghost, :number, :subject, :state, :outcome, :cause, :createdAtMs, :answeredAtMs, :endedAtMs
+    ) ON CONFLICT (call_id) DO UPDATE SET
+      leg_id = excluded.leg_id, state = excluded.state, outcome = excluded.outcome, cause = excluded.cause,
+      answered_at_ms = excluded.answered_at_ms, ended_at_ms = excluded.ended_at_ms`);
+  const open = database.prepare("SELECT * FROM calls WHERE state <> 'ended' ORDER BY created_at_ms, rowid");
+  const byRoom = database.prepare(
+    "SELECT * FROM calls WHERE room_id = ? ORDER BY created_at_ms DESC, rowid DESC LIMIT ?",
+  );
+  const all = database.prepare("SELECT * FROM calls ORDER BY created_at_ms DESC, rowid DESC LIMIT ?");
+  const one = database.prepare("SELECT * FROM calls WHERE call_id = ?");
+  return {
+    save: (record) => {
+      save.run({
+        callId: record.callId,
+        legId: record.legId,
+        direction: record.direction,
+        roomId: record.roomId,
+        ghost: record.ghost,
+        number: JSON.stringify(record.number),
+        subject: JSON.stringify(record.subject),
+        state: record.state,
+        outcome: record.outcome ?? null,
+        cause: record.cause === undefined ? null : JSON.stringify(record.cause),
+        createdAtMs: record.createdAtMs,
+        answeredAtMs: record.answeredAtMs ?? null,
+        endedAtMs: record.endedAtMs ?? null,
+      });
+    },
+    loadOpen: () => open.all().map(recordOf),
+    list: (filter) =>
+      (filter.roomId === undefined ? all.all(filter.limit) : byRoom.all(filter.roomId, filter.limit)).map(recordOf),
+    get: (call) => {
+      const found = one.get(call);
+      return found === undefined ? undefined : recordOf(found);
+    },
+  };
+};

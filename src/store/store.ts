@@ -1,0 +1,42 @@
+import type { CallStore } from "../calls/ports.ts";
+import { createCallStore } from "./calls.ts";
+import { openDatabase } from "./database.ts";
+import { createIdempotencyStore, type IdempotencyStore } from "./idempotency.ts";
+import {
+  createGhostIdentityStore,
+  createGhostStore,
+  createTransactionLog,
+  type GhostIdentityStore,
+  type GhostStore,
+  type TransactionLog,
+} from "./matrix.ts";
+
+/** Everything that must survive a restart. All calls are synchronous and take well below a millisecond. */
+export interface Store {
+  readonly calls: CallStore;
+  readonly transactions: TransactionLog;
+  readonly ghosts: GhostStore;
+  readonly identities: GhostIdentityStore;
+  readonly idempotency: IdempotencyStore;
+  /** Nothing may be called after this. */
+  close(): void;
+}
+
+/** Opens the store at `path` (`:memory:` for tests) and brings its schema up to date. Throws GatewayError CONFIG_INVALID. */
+export const openStore = ({
+  path,
+  nowMs = Date.now,
+}: {
+  readonly path: string;
+  readonly nowMs?: () => number;
+}): Store => {
+  const database = openDatabase(path);
+  return {
+    calls: createCallStore(database),
+    transactions: createTransactionLog(database),
+    ghosts: createGhostStore(database),
+    identities: createGhostIdentityStore(database),
+    idempotency: createIdempotencyStore(database, nowMs),
+    close: () => database.close(),
+  };
+};
