@@ -8,7 +8,7 @@ export const OUTSIDE_NUMBERS = {
   answersAtOnce: "+33199000200",
   /** Rings 1 s, then answers. */
   ringsOneSecond: "+33199000180",
-  /** Answers at once and hangs up 2 s later (BYE, cause 16). */
+  /** Answers at once, plays its tone for 2 s and hangs up (BYE, cause 16); records nothing. */
   hangsUpAfterTwoSeconds: "+33199000202",
   /** Rings for ever. */
   noAnswer: "+33199000408",

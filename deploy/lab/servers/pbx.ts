@@ -19,6 +19,8 @@ export interface Pbx extends AsteriskServer {
   sipAddress: string;
   /** One entry per call that the outside world answered, oldest first. */
   recordings(): Promise<Recording[]>;
+  /** Every call that phones and trunks made, in order: called number (+E.164 or a desk's) and caller id as received. */
+  calls(): Promise<{ number: string; from: string }[]>;
   /** Keys (DTMF) that reached the PBX from phones and trunks, in order, as "channel name, key". */
   keys(): Promise<{ channel: string; key: string }[]>;
 }
@@ -29,14 +31,16 @@ const capitalised = (word: string): string => word.slice(0, 1).toUpperCase() + w
 export async function startPbx(context: LabContext): Promise<Pbx> {
   const recordingsFolder = join(context.folder, "recordings");
   await mkdir(recordingsFolder, { recursive: true });
-  const tone = { frequencyHz: TONES_HZ.outside, sampleRateHz: 8000, levelDbfs: -20, seconds: 60 };
-  await writeToneWav(join(context.folder, "outside-tone.wav"), tone);
+  const tone = { frequencyHz: TONES_HZ.outside, sampleRateHz: 8000, levelDbfs: -20 };
+  await writeToneWav(join(context.folder, "outside-tone.wav"), { ...tone, seconds: 60 });
+  await writeToneWav(join(context.folder, "outside-tone-2s.wav"), { ...tone, seconds: 2 });
   const numbers = Object.entries(OUTSIDE_NUMBERS).map(([name, number]) => [`number${capitalised(name)}`, number]);
   const server = await startAsterisk(context, {
     name: "pbx",
     configuration: "deploy/lab/pbx",
     values: Object.fromEntries(numbers) as Record<string, string>,
   });
+  const readLog = () => readFile(logFileOf(context.folder, "pbx"), "utf8");
   return {
     ...server,
     sipAddress: `127.0.0.1:${context.ports.pbxSip}`,
@@ -48,9 +52,13 @@ export async function startPbx(context: LabContext): Promise<Pbx> {
         .sort((a, b) => order(a).localeCompare(order(b), undefined, { numeric: true }))
         .map((name) => ({ number: name.split("-")[0]!, heardWav: join(recordingsFolder, name) }));
     },
+    calls: async () =>
+      [...(await readLog()).matchAll(/^ *LAB-CALL (\S+) from (.*)$/gm)].map(([, number, from]) => ({
+        number: number!,
+        from: from!,
+      })),
     keys: async () => {
-      const log = await readFile(logFileOf(context.folder, "pbx"), "utf8");
-      return [...log.matchAll(/DTMF end '(.)' received on ([^ ,]+)/g)].map(([, key, channel]) => ({
+      return [...(await readLog()).matchAll(/DTMF end '(.)' received on ([^ ,]+)/g)].map(([, key, channel]) => ({
         key: key!,
         channel: channel!,
       }));

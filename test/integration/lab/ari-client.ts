@@ -13,7 +13,11 @@ export interface AriClient extends AsyncDisposable {
 
 export interface AriEvent {
   type: string;
-  channel?: { id: string; name: string };
+  channel?: { id: string; name: string; caller: { number: string; name: string } };
+  args?: string[];
+  digit?: string;
+  peer?: { id: string };
+  dialstatus?: string;
   cause?: number;
   tech_cause?: number;
 }

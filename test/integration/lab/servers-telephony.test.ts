@@ -115,3 +115,48 @@ test.each([
   const destroyed = await ari.event("ChannelDestroyed", (event) => event.channel?.id === channel.id);
   expect(destroyed.tech_cause).toBe(status);
 });
+
+test("every way to write a number reaches the same subscriber", async () => {
+  const forms = ["+33199000200", "33199000200", "0033199000200", "0199000200", "00199000200", "00033199000200"];
+  const before = (await lab.pbx.calls()).length;
+  const channels = await Promise.all(forms.map(async (form) => (await call("xivo", form, "none")).channel));
+  for (const { id } of channels) {
+    await ari.event("StasisStart", (event) => event.channel?.id === id);
+    await ari.request("DELETE", `/channels/${id}`);
+  }
+  const calls = (await lab.pbx.calls()).slice(before);
+  expect(calls).toEqual(forms.map(() => ({ number: OUTSIDE_NUMBERS.answersAtOnce, from: "+33240101112" })));
+});
+
+test("a subscriber hangs up after two seconds, another presses keys", async () => {
+  const { channel: brief } = await call("xivo", OUTSIDE_NUMBERS.hangsUpAfterTwoSeconds, "none");
+  const { channel: keys } = await call("xivo", OUTSIDE_NUMBERS.pressesKeys, "none");
+  await expect(ari.event("ChannelDestroyed", (event) => event.channel?.id === brief.id)).resolves.toMatchObject({
+    cause: 16,
+  });
+  const digits = [];
+  for (const digit of "159#") {
+    digits.push((await ari.event("ChannelDtmfReceived", (e) => e.channel?.id === keys.id && e.digit === digit)).digit);
+  }
+  expect(digits.join("")).toBe("159#");
+  await ari.request("DELETE", `/channels/${keys.id}`);
+});
+
+test("ringing and early media without an answer, until the caller gives up", async () => {
+  for (const number of [OUTSIDE_NUMBERS.noAnswer, OUTSIDE_NUMBERS.earlyMedia]) {
+    const { channel } = await call("xivo", number, "none");
+    const expected = number === OUTSIDE_NUMBERS.noAnswer ? "RINGING" : "PROGRESS";
+    const dial = await ari.event("Dial", (e) => e.peer?.id === channel.id && e.dialstatus === expected);
+    expect(dial.dialstatus).toBe(expected);
+    await ari.request("DELETE", `/channels/${channel.id}`);
+  }
+});
+
+test("a call from a desk phone reaches the gateway's application with number and name", async () => {
+  await using gateway = await connectAri(lab.trunkPeer, "mrtc-sip-gateway");
+  await lab.phones["1001"].dial("2000");
+  const start = await gateway.event("StasisStart", (event) => event.args?.[0] === "2000");
+  expect(start.channel).toMatchObject({ caller: { number: "1001", name: "Desk 1001" } });
+  await gateway.request("DELETE", `/channels/${start.channel!.id}`);
+  await expect(lab.phones["1001"].waitForClosed()).resolves.toMatch(/^[456]/);
+});

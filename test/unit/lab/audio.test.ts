@@ -17,9 +17,10 @@ const tone = (frequencyHz: number, levelDbfs = -20) =>
   toneSamples({ frequencyHz, sampleRateHz: 8000, levelDbfs, seconds: 0.2 });
 
 test.each(Object.values(TONES_HZ))("%d Hz is found at its level and the lab's other tones are not", (frequency) => {
-  const { [frequency]: own, ...others } = toneLevels(tone(frequency), 8000, Object.values(TONES_HZ));
-  expect(own).toBeCloseTo(-20, 1);
-  expect(Math.max(...Object.values(others))).toBeLessThan(-70);
+  const others = Object.values(TONES_HZ).filter((other) => other !== frequency);
+  const levels = toneLevels(tone(frequency), 8000, Object.values(TONES_HZ));
+  expect(levels[frequency]).toBeCloseTo(-20, 1);
+  expect(Math.max(...others.map((other) => levels[other]))).toBeLessThan(-70);
 });
 
 test("two tones at once keep their own levels", () => {
