@@ -1,7 +1,8 @@
 /** Branded identifiers: two ids of different kinds cannot be mixed up, and a bare string is none of them. */
 
 declare const brand: unique symbol;
-type Branded<Name extends string> = string & { readonly [brand]: Name };
+// A record, not the name itself: a GhostUserId is a UserId too, and two literals would intersect to `never`.
+type Branded<Name extends string> = string & { readonly [brand]: { readonly [N in Name]: true } };
 
 /** One leg and one member, from first to last event (design: "call"). */
 export type CallId = Branded<"CallId">;
