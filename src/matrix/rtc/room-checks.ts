@@ -1,8 +1,8 @@
 import { MatrixError as SdkMatrixError, type Room } from "matrix-js-sdk";
 import { GatewayError } from "../../errors.ts";
 import type { GhostUserId } from "../../ids.ts";
+import { readPowerLevels } from "../room/power-levels.ts";
 import { judgeMemberEvent, MEMBER_STATE_EVENT } from "./member-events.ts";
-import { memberEventPower } from "./member-power.ts";
 
 /** Throws ROOM_UPGRADED or GHOST_LACKS_POWER when the ghost cannot be a member of a call in this room. */
 export const assertUsableRoom = (room: Room, ghost: GhostUserId): void => {
@@ -10,8 +10,14 @@ export const assertUsableRoom = (room: Room, ghost: GhostUserId): void => {
   if (state.getStateEvents("m.room.tombstone", "") !== null) {
     throw new GatewayError("ROOM_UPGRADED", "This room was replaced by a newer one: add the phone there");
   }
-  if (state.maySendStateEvent(MEMBER_STATE_EVENT, ghost)) return;
-  const { needed, has } = memberEventPower(state.getStateEvents("m.room.power_levels", "")?.getContent(), ghost);
+  const create = state.getStateEvents("m.room.create", "");
+  const powers = readPowerLevels(state.getStateEvents("m.room.power_levels", "")?.getContent(), {
+    sender: create?.getSender() ?? "",
+    content: create?.getContent(),
+  });
+  const needed = powers.toSendState(MEMBER_STATE_EVENT);
+  const has = powers.of(ghost);
+  if (has >= needed) return;
   throw new GatewayError(
     "GHOST_LACKS_POWER",
     `Members of this room need power level ${needed} to take part in calls (event ${MEMBER_STATE_EVENT}), and the phone has ${has}: ` +
