@@ -1,0 +1,149 @@
+import type { Router } from "express";
+import type { CallService, NoticePort, PolicyPort, RoomPort } from "../../calls/ports.ts";
+import { toGatewayError } from "../../errors.ts";
+import { serverOf, type CallId, type RoomId, type UserId } from "../../ids.ts";
+import type { Log } from "../../log.ts";
+import { formatNumber } from "../../numbering/format.ts";
+import { parseGhost } from "../../numbering/ghost-id.ts";
+import type { NumberPlan } from "../../numbering/number-plan.ts";
+import type { Homeserver } from "../homeserver.ts";
+import { maskGhosts } from "../mask.ts";
+import { createRooms } from "../room/rooms.ts";
+import { watchUnreadableMembers } from "../room/unreadable-members.ts";
+import { createBot, type Bot } from "./bot.ts";
+import type { BotMessage } from "./bot-events.ts";
+import { createCommands, parseCommand } from "./commands.ts";
+import { createInvites } from "./invites.ts";
+import { createMembership } from "./membership.ts";
+import type { Namespace } from "./namespace.ts";
+import { createNotices, NOT_ENCRYPTED_TEXT, UNREADABLE_MEMBER_TEXT } from "./notices.ts";
+import { createRemovals } from "./removals.ts";
+import { createAppserviceRouter, type TransactionLog } from "./transactions.ts";
+import { createUserQuery } from "./user-query.ts";
+import { createUsers, type GhostStore, type Users } from "./users.ts";
+
+export interface AppserviceDeps {
+  readonly homeserver: Homeserver;
+  readonly namespace: Namespace;
+  readonly hsToken: string;
+  readonly botDisplayName: string;
+  readonly numberPlan: NumberPlan;
+  readonly policy: PolicyPort & { isKnownServer(server: string): boolean };
+  readonly sayAsGhost: (call: CallId, room: RoomId, text: string) => Promise<void>;
+  readonly transactionLog: TransactionLog;
+  readonly ghostStore: GhostStore;
+  readonly rejectionLimit: { attempt(subject: string): number };
+  /** `fetch`, or one that signs the bot's device keys on their way out. */
+  readonly botFetch: typeof globalThis.fetch;
+  readonly onMalformedEvents: (count: number) => void;
+  readonly onUnreadableMembers: (room: RoomId, count: number) => void;
+  readonly nowMs: () => number;
+  readonly log: Log;
+}
+
+export interface Appservice {
+  readonly bot: Bot;
+  readonly users: Users;
+  readonly rooms: RoomPort;
+  readonly notices: NoticePort;
+  /** Connects what the homeserver and the people say with the calls, which are made in between because they need rooms and notices. */
+  connect(calls: CallService): {
+    /** What the homeserver calls, with full paths. */
+    readonly router: Router;
+    /** Starts the bot; resolves when its rooms are known. Rejects with HOMESERVER_*. */
+    start(): Promise<void>;
+  };
+}
+
+/** The Matrix side of the gateway that is not about one call: users, bot, rooms, and what the homeserver tells. */
+export const createAppservice = (deps: AppserviceDeps): Appservice => {
+  const { homeserver, namespace, numberPlan, policy, rejectionLimit, nowMs, log } = deps;
+  const { botUserId, serverName } = namespace;
+  const isGhost = (user: string): boolean => namespace.isGhost(user);
+  const users = createUsers({ homeserver, store: deps.ghostStore, log });
+  const membership = createMembership({ homeserver, log });
+  const bot = createBot({
+    homeserver,
+    userId: botUserId,
+    displayName: deps.botDisplayName,
+    users,
+    isOurs: (user) => user === botUserId || isGhost(user),
+    fetchFn: deps.botFetch,
+    nowMs,
+    log,
+  });
+
+  const onUnreadable = (room: RoomId, who: readonly UserId[]): void => {
+    log.warn({ roomId: room, members: who.length }, "memberships of a call cannot be decrypted");
+    deps.onUnreadableMembers(room, who.length);
+    bot.say(room, UNREADABLE_MEMBER_TEXT).catch((thrown: unknown) => {
+      log.warn({ roomId: room, code: toGatewayError(thrown).code }, "notice not sent");
+    });
+  };
+
+  const rooms = createRooms({
+    homeserver,
+    botUserId,
+    isGhost,
+    botRoom: (room) => (bot.isSyncing() && bot.isIn(room) ? (bot.client.getRoom(room) ?? undefined) : undefined),
+    unreadable: watchUnreadableMembers(bot.client, nowMs),
+    joinAsGhost: async (ghost, room) => {
+      const number = parseGhost(ghost, numberPlan, serverName);
+      if (number !== undefined) await users.ensure(ghost, formatNumber(number));
+      await membership.join(ghost, room);
+    },
+    onUnreadable,
+    nowMs,
+  });
+
+  const notices = createNotices({ sayAsBot: (room, text) => bot.say(room, text), sayAsGhost: deps.sayAsGhost, log });
+
+  const routerFor = (calls: CallService): Router => {
+    const onInvite = createInvites({
+      namespace,
+      numberPlan,
+      policy,
+      calls,
+      users,
+      membership,
+      bot,
+      rejectionLimit,
+      log,
+    });
+    const onRemoval = createRemovals({ namespace, calls });
+    return createAppserviceRouter({
+      hsToken: deps.hsToken,
+      transactionLog: deps.transactionLog,
+      onEvent: async (event) => {
+        onRemoval(event);
+        await onInvite(event);
+      },
+      hasUser: createUserQuery({ numberPlan, serverName }),
+      onMalformed: deps.onMalformedEvents,
+      log,
+    });
+  };
+
+  const startWith = async (calls: CallService): Promise<void> => {
+    const run = createCommands({ calls, numberPlan, nowMs, log });
+    const answer = async ({ room, sender, body, trustworthy }: BotMessage): Promise<void> => {
+      const command = parseCommand(body);
+      if (command === undefined || !policy.isKnownServer(serverOf(sender))) return;
+      try {
+        await bot.say(room, trustworthy ? await run({ room, sender, command }) : NOT_ENCRYPTED_TEXT);
+      } catch (thrown) {
+        const { code, message } = toGatewayError(thrown);
+        log.warn({ code, roomId: room }, `a command was not answered: ${maskGhosts(message)}`);
+      }
+    };
+    await bot.start((message) => void answer(message));
+  };
+
+  return {
+    bot,
+    users,
+    rooms,
+    notices,
+    connect: (calls) => ({ router: routerFor(calls), start: () => startWith(calls) }),
+  };
+};

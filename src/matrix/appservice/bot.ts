@@ -1,0 +1,173 @@
+import {
+  ClientEvent,
+  Filter,
+  PendingEventOrdering,
+  SyncState,
+  type MatrixClient,
+  type MatrixEvent,
+} from "matrix-js-sdk";
+import { GatewayError, toGatewayError } from "../../errors.ts";
+import type { RoomId, UserId } from "../../ids.ts";
+import type { Log } from "../../log.ts";
+import { createMasqueradingClient } from "../client.ts";
+import { deleteDevice, ensureDevice, listDevices, newDeviceId } from "../devices.ts";
+import type { Homeserver } from "../homeserver.ts";
+import { maskGhosts } from "../mask.ts";
+import { MEMBER_STATE_EVENT, MEMBER_STICKY_EVENT } from "../rtc/member-events.ts";
+import { SLOT_EVENT } from "../room/call-members.ts";
+import { createBotEvents, type BotMessage } from "./bot-events.ts";
+import type { Users } from "./users.ts";
+
+export interface BotDeps {
+  readonly homeserver: Homeserver;
+  readonly userId: UserId;
+  readonly displayName: string;
+  readonly users: Users;
+  /** Our bot and ghosts: never listened to. */
+  readonly isOurs: (user: string) => boolean;
+  /** Signs the bot's device keys on their way out (crypto/cross-signing.ts); plain `fetch` leaves the device unsigned. */
+  readonly fetchFn: typeof globalThis.fetch;
+  readonly nowMs: () => number;
+  readonly log: Log;
+}
+
+export interface Bot {
+  /** For the room views and for sticky memberships of encrypted rooms. In no room before `start`. */
+  readonly client: MatrixClient;
+  /** Resolves when the rooms are known. Rejects with HOMESERVER_*. Once only. */
+  start(onMessage: (message: BotMessage) => void): Promise<void>;
+  /** Deletes the device. */
+  stop(): Promise<void>;
+  /** False before the first sync and while the homeserver cannot be reached: views may be old. */
+  isSyncing(): boolean;
+  isIn(room: RoomId): boolean;
+  isInEncrypted(room: RoomId): boolean;
+  /** Sends a notice, encrypted where the room is; resolves with false when the bot is not in the room. Rejects with HOMESERVER_*. */
+  say(room: RoomId, text: string): Promise<boolean>;
+}
+
+const DEVICE_NAME = "SIP gateway";
+const FIRST_SYNC_TIMEOUT_MS = 60_000;
+/** js-sdk keeps every event it has seen; the bot needs none, so its timelines are emptied when they reach this length. */
+const MAX_TIMELINE_EVENTS = 50;
+
+const STATE_TYPES = [
+  "m.room.create",
+  "m.room.member",
+  "m.room.power_levels",
+  "m.room.encryption",
+  "m.room.history_visibility",
+  "m.room.name",
+  "m.room.tombstone",
+  SLOT_EVENT,
+  MEMBER_STATE_EVENT,
+];
+
+/** Members are not lazy-loaded: js-sdk ignores call members it does not know to be joined (stack.md, traps). */
+const syncFilter = (user: UserId): Filter => {
+  const nothing = { not_types: ["*"] };
+  const filter = new Filter(user);
+  filter.setDefinition({
+    room: {
+      timeline: {
+        limit: 20,
+        types: [...STATE_TYPES, "m.room.message", "m.room.encrypted", "m.room.redaction", MEMBER_STICKY_EVENT],
+      },
+      state: { types: STATE_TYPES },
+      ephemeral: nothing,
+      account_data: nothing,
+    },
+    presence: nothing,
+    account_data: nothing,
+  });
+  return filter;
+};
+
+const firstSync = (client: MatrixClient): Promise<void> =>
+  new Promise((resolve, reject) => {
+    const settle = (act: () => void): void => {
+      clearTimeout(timer);
+      client.off(ClientEvent.Sync, onSync);
+      act();
+    };
+    const onSync = (state: SyncState): void => {
+      if (state === SyncState.Prepared) settle(resolve);
+    };
+    const timer = setTimeout(() => {
+      const error = new GatewayError("HOMESERVER_UNAVAILABLE", "The homeserver does not let the bot sync", {
+        retryable: true,
+      });
+      settle(() => reject(error));
+    }, FIRST_SYNC_TIMEOUT_MS);
+    client.on(ClientEvent.Sync, onSync);
+  });
+
+/**
+ * The user that takes commands, invites ghosts and sees rooms. Its device lives as long as the process: keys are in memory only, so every
+ * start is a new device and the old ones are deleted.
+ */
+export const createBot = (deps: BotDeps): Bot => {
+  const { homeserver, userId: user, log, nowMs } = deps;
+  const device = newDeviceId();
+  const client = createMasqueradingClient(homeserver, { userId: user, deviceId: device, log, fetchFn: deps.fetchFn });
+
+  const roomOf = (room: RoomId): ReturnType<MatrixClient["getRoom"]> => {
+    const found = client.getRoom(room);
+    return found?.getMyMembership() === "join" ? found : null;
+  };
+
+  const emptyTimeline = (event: MatrixEvent): void => {
+    const room = client.getRoom(event.getRoomId());
+    if (room !== null && room.getLiveTimeline().getEvents().length > MAX_TIMELINE_EVENTS) room.resetLiveTimeline();
+  };
+
+  const deleteOldDevices = async (): Promise<void> => {
+    try {
+      for (const old of await listDevices(homeserver, user))
+        if (old !== device) await deleteDevice(homeserver, user, old);
+    } catch (thrown) {
+      const { code, message } = toGatewayError(thrown);
+      log.warn({ code }, `old devices of the bot could not be deleted: ${maskGhosts(message)}`);
+    }
+  };
+
+  return {
+    client,
+    isSyncing: () => [SyncState.Prepared, SyncState.Syncing].includes(client.getSyncState() ?? SyncState.Stopped),
+    isIn: (room) => roomOf(room) !== null,
+    isInEncrypted: (room) => roomOf(room)?.hasEncryptionStateEvent() ?? false,
+    start: async (onMessage) => {
+      await deps.users.ensure(user, deps.displayName);
+      await ensureDevice(homeserver, user, device, DEVICE_NAME);
+      await client.initRustCrypto({ useIndexedDB: false });
+      const onEvent = createBotEvents({ client, startedAtMs: nowMs(), nowMs, isOurs: deps.isOurs, onMessage });
+      client.on(ClientEvent.Event, (event) => {
+        onEvent(event);
+        emptyTimeline(event);
+      });
+      const synced = firstSync(client);
+      await client.startClient({
+        filter: syncFilter(user),
+        disablePresence: true,
+        // Else messages on their way out sit in the timeline, which is emptied under them.
+        pendingEventOrdering: PendingEventOrdering.Detached,
+      });
+      await synced;
+      await deleteOldDevices();
+    },
+    stop: async () => {
+      client.stopClient();
+      client.removeAllListeners();
+      await deleteDevice(homeserver, user, device);
+    },
+    say: async (room, text) => {
+      if (roomOf(room) === null) return false;
+      try {
+        await client.sendNotice(room, text);
+        return true;
+      } catch (cause) {
+        throw new GatewayError("HOMESERVER_REFUSED", "The bot could not write into the room", { cause });
+      }
+    },
+  };
+};

@@ -1,0 +1,50 @@
+import type { Notice, NoticePort } from "../../calls/ports.ts";
+import { OUTCOME_FACTS } from "../../calls/outcome.ts";
+import { toGatewayError } from "../../errors.ts";
+import type { CallId, RoomId } from "../../ids.ts";
+import type { Log } from "../../log.ts";
+import { formatNumber } from "../../numbering/format.ts";
+import { maskGhosts } from "../mask.ts";
+
+export interface NoticesDeps {
+  /** Sends as the bot; false when it is not in the room. */
+  readonly sayAsBot: (room: RoomId, text: string) => Promise<boolean>;
+  /** Sends through the running session of the call's ghost, encrypted where the room is (rtc/). Rejects when there is none. */
+  readonly sayAsGhost: (call: CallId, room: RoomId, text: string) => Promise<void>;
+  readonly log: Log;
+}
+
+/** To a room in which sticky memberships of a call were sent before the bot could read them. */
+export const UNREADABLE_MEMBER_TEXT =
+  "Somebody in this call cannot be heard by the phones, as they joined before I could read it. Leaving and joining again helps.";
+
+/** To somebody whose client sent a command in clear into an encrypted room. */
+export const NOT_ENCRYPTED_TEXT = "This room is encrypted, so only encrypted commands are obeyed.";
+
+/** The sentence for each notice. */
+export const noticeText = (notice: Notice): string => {
+  switch (notice.kind) {
+    case "phone-leaves-encryption":
+      return "A phone has joined this call. What is said leaves the end-to-end encryption at the gateway: telephone lines are not encrypted.";
+    case "call-failed": {
+      const detail = notice.detail === undefined ? "" : ` ${notice.detail}`;
+      return `The call to ${formatNumber(notice.number)} ended: ${OUTCOME_FACTS[notice.outcome].words}.${detail}`;
+    }
+    case "left-alone": {
+      const seconds = Math.round(notice.hangupAfterMs / 1000);
+      return `Only phones are left in this call: ${formatNumber(notice.number)} is hung up in ${seconds} s.`;
+    }
+  }
+};
+
+export const createNotices = ({ sayAsBot, sayAsGhost, log }: NoticesDeps): NoticePort => ({
+  notify: async ({ roomId, callId }, notice) => {
+    try {
+      const text = noticeText(notice);
+      if (!(await sayAsBot(roomId, text))) await sayAsGhost(callId, roomId, text);
+    } catch (thrown) {
+      const { code, message } = toGatewayError(thrown);
+      log.warn({ code, callId, roomId, notice: notice.kind }, `notice not sent: ${maskGhosts(message)}`);
+    }
+  },
+});

@@ -1,0 +1,117 @@
+import type { Room } from "matrix-js-sdk";
+import { z } from "zod";
+import type { RoomPort, RoomView } from "../../calls/ports.ts";
+import { GatewayError } from "../../errors.ts";
+import { userId, type GhostUserId, type RoomId, type UserId } from "../../ids.ts";
+import { matrixPath, type Homeserver } from "../homeserver.ts";
+import { parseRawEvents, roomStateFrom, roomStateOf, type RawEvent } from "./room-state.ts";
+import type { UnreadableMembers } from "./unreadable-members.ts";
+import { viewOf, type ViewContext } from "./view.ts";
+
+export interface RoomsDeps {
+  readonly homeserver: Homeserver;
+  readonly botUserId: UserId;
+  readonly isGhost: (user: string) => boolean;
+  /** The bot's synced room; undefined when it is not joined, or when what it knows may be old. */
+  readonly botRoom: (room: RoomId) => Room | undefined;
+  readonly unreadable: UnreadableMembers;
+  /** Makes the ghost's user where it does not exist yet, and joins the room. Rejects with HOMESERVER_*. */
+  readonly joinAsGhost: (ghost: GhostUserId, room: RoomId) => Promise<void>;
+  /** Called at every view that lacks members because their memberships cannot be decrypted. */
+  readonly onUnreadable: (room: RoomId, users: readonly UserId[]) => void;
+  readonly nowMs: () => number;
+}
+
+const syncSchema = z.object({
+  rooms: z.object({
+    join: z.record(
+      z.string(),
+      z.object({
+        timeline: z.object({ events: z.unknown() }).optional(),
+        msc4354_sticky: z.object({ events: z.unknown() }).optional(),
+      }),
+    ),
+  }),
+});
+
+const isLive = (view: RoomView): boolean => view.conference.some((member) => !member.isPhone);
+
+export const createRooms = (deps: RoomsDeps): RoomPort => {
+  const { homeserver, botUserId, isGhost, unreadable } = deps;
+
+  const contextOf = (room: RoomId, ghost: string): ViewContext => ({
+    roomId: room,
+    botUserId,
+    ghost,
+    isGhost,
+    nowMs: deps.nowMs(),
+  });
+
+  /** Says who is missing, and in an otherwise empty call why it looks empty. */
+  const checkReadable = (view: RoomView, senders: readonly UserId[]): RoomView => {
+    const missing = senders.filter((user) => !isGhost(user));
+    if (!view.encrypted || missing.length === 0) return view;
+    deps.onUnreadable(view.roomId, missing);
+    if (isLive(view)) return view;
+    throw new GatewayError(
+      "NO_LIVE_CALL",
+      `Somebody may be in a call here whose membership cannot be decrypted, because it was sent before ${botUserId} was in the room. Invite it, leave the call and join again.`,
+    );
+  };
+
+  const viewFromBot = (room: RoomId, ghost: string): RoomView | undefined => {
+    const synced = deps.botRoom(room);
+    return synced === undefined ? undefined : viewOf(roomStateOf(synced), contextOf(room, ghost));
+  };
+
+  const stateAs = async (ghost: GhostUserId, room: RoomId): Promise<readonly RawEvent[]> => {
+    const path = matrixPath("client/v3", "rooms", room, "state");
+    return parseRawEvents(await homeserver.request({ method: "GET", path, as: { userId: ghost } }));
+  };
+
+  /** Sticky events are no state: only /sync has them, in the timeline and beside it (MSC4354). */
+  const stickyAs = async (ghost: GhostUserId, room: RoomId): Promise<readonly RawEvent[]> => {
+    const nothing = { not_types: ["*"] };
+    const filter = JSON.stringify({
+      room: { rooms: [room], state: nothing, ephemeral: nothing, account_data: nothing, timeline: { limit: 1 } },
+      presence: nothing,
+      account_data: nothing,
+    });
+    const query = new URLSearchParams({ filter, timeout: "0", set_presence: "offline" });
+    const path = `${matrixPath("client/v3", "sync")}?${query.toString()}`;
+    const answer = syncSchema.safeParse(await homeserver.request({ method: "GET", path, as: { userId: ghost } }));
+    const joined = answer.data?.rooms.join[room];
+    return [joined?.timeline, joined?.msc4354_sticky].flatMap((part) => parseRawEvents(part?.events));
+  };
+
+  const viewFromHomeserver = async (room: RoomId, ghost: GhostUserId): Promise<RoomView> => {
+    await deps.joinAsGhost(ghost, room);
+    const state = await stateAs(ghost, room);
+    const view = viewOf(roomStateFrom(state, [], deps.nowMs()), contextOf(room, ghost));
+    if (isLive(view)) return view;
+    const sticky = await stickyAs(ghost, room);
+    // The bot can decrypt what a ghost that has just come cannot.
+    const unread =
+      deps.botRoom(room) === undefined
+        ? sticky.filter((event) => event.type === "m.room.encrypted" && event.msc4354_sticky !== undefined)
+        : [];
+    const senders = [...unreadable.in(room), ...unread.map((event) => userId(event.sender))];
+    return checkReadable(viewOf(roomStateFrom(state, sticky, deps.nowMs()), contextOf(room, ghost)), senders);
+  };
+
+  return {
+    viewAsBot: async (room) => {
+      if (!room.startsWith("!")) throw new GatewayError("ROOM_NOT_FOUND", `${room} is not a room id: it begins with !`);
+      // A ghost nobody knows: new ghosts have the default power.
+      const view = viewFromBot(room, "");
+      if (view !== undefined) return checkReadable(view, unreadable.in(room));
+      throw new GatewayError("BOT_NOT_IN_ROOM", `The bot is not in this room: invite ${botUserId} first.`);
+    },
+    viewAsGhost: async (room, ghost) => {
+      // What the bot has synced costs no request; that it shows no call may only mean that its /sync is a moment behind.
+      const seenByBot = viewFromBot(room, ghost);
+      if (seenByBot !== undefined && isLive(seenByBot)) return checkReadable(seenByBot, unreadable.in(room));
+      return viewFromHomeserver(room, ghost);
+    },
+  };
+};
