@@ -10,7 +10,9 @@ import { claimPorts, type LabPorts } from "./ports.ts";
 import type { ServerProcess } from "./process.ts";
 import { createCertificate } from "./servers/certificate.ts";
 import type { LabPhone } from "./phones/phone.ts";
+import { type GatewayOptions, type LabGateway, prepareGateway, startGateway } from "./servers/gateway.ts";
 import { startLivekit } from "./servers/livekit.ts";
+import { type LivekitSip, startLivekitSip } from "./servers/livekit-sip.ts";
 import { type Pbx, startPbx } from "./servers/pbx.ts";
 import { type PhoneNumber, startPhones } from "./servers/phones.ts";
 import { startRedis } from "./servers/redis.ts";
@@ -27,6 +29,8 @@ const PART_NEEDS = {
   pbx: [],
   "trunk-peer": ["pbx"],
   phones: ["pbx"],
+  "livekit-sip": ["livekit", "pbx"],
+  gateway: ["synapse", "livekit", "token-service", "pbx", "trunk-peer"],
 } as const satisfies Record<string, readonly string[]>;
 
 export type LabPart = keyof typeof PART_NEEDS;
@@ -41,6 +45,8 @@ export interface LabOptions {
   /** "shipped" leaves Synapse's limits as deploy/synapse/homeserver-matrixrtc.yaml says. Default "lab": raised. */
   rateLimits?: "lab" | "shipped";
   onProgress?: Progress;
+  /** For the part "gateway". */
+  gateway?: GatewayOptions;
 }
 
 /** A running lab. Reading a part that was not started throws and names it. */
@@ -57,6 +63,8 @@ export interface Lab extends AsyncDisposable {
   /** The gateway's own Asterisk. */
   readonly trunkPeer: TrunkPeer;
   readonly phones: Record<PhoneNumber, LabPhone>;
+  readonly livekitSip: LivekitSip;
+  readonly gateway: LabGateway;
   /** A server's process (a part, or "phone-1001"), for tests that stop or kill one. */
   process(name: string): ServerProcess;
   stop(): Promise<void>;
@@ -87,12 +95,14 @@ export async function startLab(options: LabOptions): Promise<Lab> {
     ports,
     progress,
     rateLimits: options.rateLimits ?? "lab",
-    registrationFiles: options.registrationFiles ?? [],
+    registrationFiles: [...(options.registrationFiles ?? [])],
     servers: [],
   };
   await mkdir(join(folder, "logs"), { recursive: true });
 
   const stopAll = async () => {
+    // The gateway first: it hangs up its calls, for which it needs the others.
+    await Promise.all(context.servers.filter(({ name }) => name === "gateway").map((server) => server.stop()));
     await Promise.all(context.servers.map((server) => server.stop()));
     release();
   };
@@ -101,7 +111,7 @@ export async function startLab(options: LabOptions): Promise<Lab> {
     if (options.folder === undefined) await rm(folder, { recursive: true, force: true });
   };
   try {
-    return describe(context, await startParts(parts, context), stop);
+    return describe(context, await startParts(parts, context, options.gateway ?? {}), stop);
   } catch (error) {
     await stopAll();
     throw error;
@@ -109,13 +119,21 @@ export async function startLab(options: LabOptions): Promise<Lab> {
 }
 
 /** What starting a part gives, for those that give something. */
-type Handles = Partial<{ pbx: Pbx; "trunk-peer": TrunkPeer; phones: Record<PhoneNumber, LabPhone> }> &
+type Handles = Partial<{
+  pbx: Pbx;
+  "trunk-peer": TrunkPeer;
+  phones: Record<PhoneNumber, LabPhone>;
+  "livekit-sip": LivekitSip;
+  gateway: LabGateway;
+}> &
   Partial<Record<LabPart, unknown>>;
 
 /** Starts each part as soon as the parts it needs run. */
-async function startParts(parts: LabPart[], context: LabContext): Promise<Handles> {
+async function startParts(parts: LabPart[], context: LabContext, gateway: GatewayOptions): Promise<Handles> {
   await ensureDebianPackage("openssl", "/usr/bin/openssl", context.progress);
   await createCertificate(context.folder);
+  // Before anything runs, because Synapse reads the registration at its start.
+  const prepared = parts.includes("gateway") ? await prepareGateway(context, gateway) : undefined;
   const starters: Record<LabPart, (context: LabContext) => Promise<unknown>> = {
     redis: startRedis,
     livekit: startLivekit,
@@ -124,6 +142,8 @@ async function startParts(parts: LabPart[], context: LabContext): Promise<Handle
     pbx: startPbx,
     "trunk-peer": startTrunkPeer,
     phones: startPhones,
+    "livekit-sip": startLivekitSip,
+    gateway: (to) => startGateway(to, prepared!),
   };
   const handles: Handles = {};
   const started = new Map<LabPart, Promise<void>>();
@@ -193,6 +213,12 @@ function describe(context: LabContext, handles: Handles, stop: () => Promise<voi
     },
     get phones() {
       return started("phones");
+    },
+    get livekitSip() {
+      return started("livekit-sip");
+    },
+    get gateway() {
+      return started("gateway");
     },
   };
 }

@@ -34,6 +34,10 @@ export interface LabPorts {
   livekitSip: number;
   livekitSipRtp: PortRange;
   livekitSipHealth: number;
+  /** LiveKit's HTTP address of the livekit-sip stand-in. */
+  livekitSipHttp: number;
+  gatewayAppservice: number;
+  gatewayApi: number;
   phones: Record<"1001" | "1002", { sip: number; control: number; rtp: PortRange }>;
 }
 
@@ -113,6 +117,9 @@ async function allocate(start: number): Promise<LabPorts | undefined> {
     livekitSip: await single(),
     livekitSipRtp: range(300),
     livekitSipHealth: await single(),
+    livekitSipHttp: await single(),
+    gatewayAppservice: await single(),
+    gatewayApi: await single(),
     phones: { "1001": await phone(), "1002": await phone() },
   };
   const ranges = [ports.livekitUdp, ports.pbxRtp, ports.trunkPeerRtp, ports.livekitSipRtp];
