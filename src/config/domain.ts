@@ -1,4 +1,5 @@
 /** The configuration as the call domain and the policy want it; what engines need is for app.ts to pick. */
+import type { CallOptions } from "../calls/call.ts";
 import type { CallerId } from "../calls/ports.ts";
 import type { Trunk, TrunkRoute } from "../calls/trunk.ts";
 import { type E164, type Extension, trunkId } from "../ids.ts";
@@ -34,4 +35,12 @@ export const numberPlanOf = ({ numbering }: Config): NumberPlan => ({
 export const policyOptionsOf = ({ policy }: Config): PolicyOptions => ({
   rules: policy.rules,
   attemptsPerMinute: policy.attemptsPerMinute,
+});
+
+export const callOptionsOf = ({ calls, limits }: Config): Partial<CallOptions> => ({
+  ringTimeoutMs: calls.ringTimeout.ms,
+  aloneHangupMs: calls.aloneTimeout.ms,
+  maxDurationMs: limits.maxCallDuration.ms,
+  maxCallsPerUser: limits.callsPerUser,
+  maxCalls: limits.calls,
 });

@@ -156,8 +156,8 @@ export const livekitSip = z.strictObject({
 
 export const media = z
   .strictObject({
-    max_legs_per_worker: key(
-      wholeNumber(1, 200).default(20),
+    max_calls_per_worker: key(
+      wholeNumber(1, 200).default(30),
       "Phones in one media worker process. Phones of one room stay together as long as they fit.",
     ),
     recycle_after_joins: key(

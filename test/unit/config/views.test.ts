@@ -1,5 +1,5 @@
 import { expect, test } from "@jest/globals";
-import { numberPlanOf, policyOptionsOf, trunksOf } from "../../../src/config/domain.ts";
+import { callOptionsOf, numberPlanOf, policyOptionsOf, trunksOf } from "../../../src/config/domain.ts";
 import { configSummary, secretsOf } from "../../../src/config/summary.ts";
 import { asteriskSection, asteriskTrunk, load, minimal } from "./files.ts";
 
@@ -63,6 +63,13 @@ test("trunks, number plan and policy in the words of the domain", () => {
   });
   expect(trunksOf(config)[1]).toMatchObject({ engine: "livekit-sip", dialFormat: "e164" });
   expect(numberPlanOf(config)).toEqual({ country: "FR", extensionPatterns: ["1XXX"], outsideLinePrefix: "0" });
+  expect(callOptionsOf(config)).toEqual({
+    ringTimeoutMs: 60_000,
+    aloneHangupMs: 60_000,
+    maxDurationMs: 4 * 3_600_000,
+    maxCallsPerUser: 2,
+    maxCalls: 10,
+  });
   expect(policyOptionsOf(config)).toEqual({
     attemptsPerMinute: 3,
     rules: [{ users: [], tokens: [], servers: ["example.org"], classes: ["national"], prefixes: ["+331"] }],
