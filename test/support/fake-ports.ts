@@ -1,0 +1,232 @@
+/**
+ * The ports of the call domain in memory. They count what is open (legs, ghosts, memberships, media sessions) and, in `manual` mode, leave
+ * every operation under way until a test settles it, in any order.
+ */
+import { setImmediate as nextTurn } from "node:timers/promises";
+import type {
+  CallRecord,
+  CallStore,
+  DialRequest,
+  LegFact,
+  LegMedia,
+  MediaFact,
+  MediaSession,
+  Notice,
+  PrepareMember,
+  RoomPort,
+  RoomView,
+  RtcFact,
+  SfuAccess,
+} from "../../src/calls/ports.ts";
+import type { CallServiceDeps } from "../../src/calls/call-service.ts";
+import { GatewayError } from "../../src/errors.ts";
+import type { LegId } from "../../src/ids.ts";
+import { roomId, userId } from "../../src/ids.ts";
+import type { Log } from "../../src/log.ts";
+import { createManualClock, type ManualClock } from "./manual-clock.ts";
+
+export const ACCESS: SfuAccess = {
+  sfuUrl: "wss://sfu.example.org",
+  token: "sfu-token",
+  identity: "@tel_1001:example.org:DEVICE",
+  encrypted: true,
+  transportUrl: "https://rtc.example.org",
+};
+export const LEG_MEDIA: LegMedia = { kind: "asterisk-websocket", url: "ws://127.0.0.1:1/media/x", codec: "alaw" };
+export const ROOM = roomId("!room:example.org");
+export const ALICE = userId("@alice:example.org");
+
+export const aRoomView = (changes: Partial<RoomView> = {}): RoomView => ({
+  roomId: ROOM,
+  encrypted: true,
+  conference: [{ userId: ALICE, isPhone: false }],
+  memberEventPower: { needed: 0, ghost: 0 },
+  botJoined: true,
+  botCanInvite: true,
+  canKick: () => false,
+  ...changes,
+});
+
+export const quietLog: Log = {
+  debug: () => undefined,
+  info: () => undefined,
+  warn: () => undefined,
+  error: () => undefined,
+  child: () => quietLog,
+};
+
+export type OperationName = "prepare" | "publish" | "renewAccess" | "renewMedia" | "join" | "attach" | "bridge";
+export type ReleaseName = "hangup" | "leave" | "mediaLeave";
+
+interface Pending {
+  readonly name: OperationName | ReleaseName;
+  readonly settle: (isOk: boolean) => void;
+}
+
+export interface Dialled {
+  readonly request: DialRequest;
+  /** Sends a fact; nothing after `leg.ended`, as the port promises. */
+  fact(fact: LegFact): void;
+}
+
+const createStore = (): CallStore & { readonly saved: CallRecord[] } => {
+  const saved: CallRecord[] = [];
+  const latest = (): readonly CallRecord[] => [...new Map(saved.map((record) => [record.callId, record])).values()];
+  return {
+    saved,
+    save: (record) => saved.push(record),
+    loadOpen: () => latest().filter(({ state }) => state !== "ended"),
+    list: ({ roomId: room, limit }) =>
+      latest()
+        .filter((record) => room === undefined || record.roomId === room)
+        .toReversed()
+        .slice(0, limit),
+    get: (id) => latest().find(({ callId }) => callId === id),
+  };
+};
+
+export interface FakeWorld {
+  readonly clock: ManualClock;
+  readonly ports: Omit<CallServiceDeps, "plan" | "trunks" | "serverName" | "options" | "policy">;
+  readonly dialled: readonly Dialled[];
+  readonly prepared: readonly { readonly request: PrepareMember; fact(fact: RtcFact): void }[];
+  readonly joined: readonly { readonly session: MediaSession; fact(fact: MediaFact): void }[];
+  readonly notices: readonly Notice[];
+  /** Every port call in order, `media.bridge` and the like. */
+  readonly calls: readonly string[];
+  readonly saved: readonly CallRecord[];
+  /** `state` of each transition the observer was told. */
+  readonly transitions: readonly CallRecord[];
+  readonly pending: Pending[];
+  /** What is open now. */
+  open(): { readonly legs: number; readonly ghosts: number; readonly memberships: number; readonly media: number };
+  /** The next operation of this name fails with this code. */
+  failNext(name: OperationName | ReleaseName, error: GatewayError): void;
+  setRoom(view: RoomPort["viewAsBot"]): void;
+  /** Lets everything that is settled come through. */
+  flush(): Promise<void>;
+}
+
+export const createFakeWorld = ({ mode }: { readonly mode: "auto" | "manual" }): FakeWorld => {
+  const clock = createManualClock();
+  const store = createStore();
+  const legs = new Set<LegId>();
+  const [ghosts, memberships, media] = [new Set<string>(), new Set<string>(), new Set<string>()];
+  const dialled: Dialled[] = [];
+  const prepared: { request: PrepareMember; fact(fact: RtcFact): void }[] = [];
+  const joined: { session: MediaSession; fact(fact: MediaFact): void }[] = [];
+  const notices: Notice[] = [];
+  const calls: string[] = [];
+  const transitions: CallRecord[] = [];
+  const pending: Pending[] = [];
+  const failures: [string, GatewayError][] = [];
+  let view: RoomPort["viewAsBot"] = async () => aRoomView();
+
+  const operation = <T>(name: OperationName | ReleaseName, succeed: () => T): Promise<T> => {
+    calls.push(name);
+    const failure = failures.findIndex(([failing]) => failing === name);
+    if (failure !== -1) return Promise.reject(failures.splice(failure, 1)[0]?.[1]);
+    if (mode === "auto") return Promise.resolve(succeed());
+    const { promise, resolve, reject } = Promise.withResolvers<T>();
+    const entry: Pending = {
+      name,
+      settle: (isOk) => {
+        pending.splice(pending.indexOf(entry), 1);
+        if (isOk) resolve(succeed());
+        else reject(new GatewayError("INTERNAL", `${name} failed`, { retryable: true }));
+      },
+    };
+    pending.push(entry);
+    return promise;
+  };
+  const removeFrom =
+    <T>(set: Set<T>, item: T) =>
+    (): void =>
+      void set.delete(item);
+
+  return {
+    clock,
+    dialled,
+    prepared,
+    joined,
+    notices,
+    calls,
+    saved: store.saved,
+    transitions,
+    pending,
+    open: () => ({ legs: legs.size, ghosts: ghosts.size, memberships: memberships.size, media: media.size }),
+    failNext: (name, error) => failures.push([name, error]),
+    setRoom: (next) => {
+      view = next;
+    },
+    flush: async () => {
+      for (let turn = 0; turn < 3; turn += 1) await nextTurn();
+    },
+    ports: {
+      clock,
+      store,
+      log: quietLog,
+      observer: { transition: (record) => transitions.push(record), audio: () => undefined },
+      rooms: {
+        viewAsBot: (room) => view(room),
+        viewAsGhost: async () => {
+          calls.push("viewAsGhost");
+          return aRoomView({ botJoined: false });
+        },
+      },
+      notices: {
+        notify: async (_target, notice) => {
+          notices.push(notice);
+        },
+      },
+      sip: {
+        dial: (request, onFact) => {
+          calls.push("dial");
+          legs.add(request.legId);
+          let isOver = false;
+          dialled.push({
+            request,
+            fact: (fact) => {
+              if (isOver) return;
+              isOver = fact.type === "leg.ended";
+              if (isOver) legs.delete(request.legId);
+              onFact(fact);
+            },
+          });
+        },
+        hangup: (leg) => operation("hangup", removeFrom(legs, leg)),
+        renewMedia: () => operation("renewMedia", () => LEG_MEDIA),
+        listLegs: async () => [...legs],
+      },
+      rtc: {
+        prepare: (request, fact) => {
+          prepared.push({ request, fact });
+          return operation("prepare", () => {
+            ghosts.add(request.callId);
+            return ACCESS;
+          });
+        },
+        publish: (call) => operation("publish", () => void memberships.add(call)),
+        renewAccess: () => operation("renewAccess", () => ACCESS),
+        leave: (call) =>
+          operation("leave", () => {
+            ghosts.delete(call);
+            memberships.delete(call);
+          }),
+        cleanUp: async (ghost, room) => void calls.push(`cleanUp ${ghost} ${room}`),
+      },
+      media: {
+        join: (session, fact) => {
+          joined.push({ session, fact });
+          return operation("join", () => void media.add(session.callId));
+        },
+        attach: (call) => operation("attach", () => void media.add(call)),
+        bridge: () => operation("bridge", () => undefined),
+        setHeld: async (_call, held) => void calls.push(held ? "hold" : "resume"),
+        prompt: async (_call, name) => void calls.push(`prompt ${name}`),
+        setKey: () => undefined,
+        leave: (call) => operation("mediaLeave", removeFrom(media, call)),
+      },
+    },
+  };
+};

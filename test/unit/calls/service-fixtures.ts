@@ -1,0 +1,58 @@
+import { type CallServiceDeps, createCallService } from "../../../src/calls/call-service.ts";
+import type { AddPhone, Subject } from "../../../src/calls/ports.ts";
+import type { Trunk } from "../../../src/calls/trunk.ts";
+import { GatewayError } from "../../../src/errors.ts";
+import { trunkId, userId } from "../../../src/ids.ts";
+import { createPolicy } from "../../../src/policy/policy.ts";
+import { ALICE, createFakeWorld, type FakeWorld, LEG_MEDIA, ROOM } from "../../support/fake-ports.ts";
+
+export const BOB = userId("@bob:example.org");
+export const alice: Subject = { kind: "user", userId: ALICE };
+export const bob: Subject = { kind: "user", userId: BOB };
+export const add: AddPhone = { roomId: ROOM, number: "+33140506070", subject: alice, via: "command" };
+
+const trunk = (id: string): Trunk => ({
+  id: trunkId(id),
+  engine: "asterisk",
+  routes: [{ class: "national" }, { class: "internal" }],
+  dialFormat: "e164",
+  callerId: { default: { kind: "anonymous" } },
+});
+
+export const setUp = (changes: Partial<CallServiceDeps> = {}, mode: "auto" | "manual" = "auto") => {
+  const world = createFakeWorld({ mode });
+  const calls = createCallService({
+    ...world.ports,
+    policy: createPolicy({
+      options: { rules: [{ servers: ["example.org"], classes: ["internal", "national"] }], attemptsPerMinute: 50 },
+      ownServer: "example.org",
+      clock: world.clock,
+    }),
+    plan: { country: "FR", extensionPatterns: ["1XXX"] },
+    trunks: [trunk("first"), trunk("second")],
+    serverName: "example.org",
+    ...changes,
+  });
+  return { world, calls };
+};
+
+export const codeOf = async (promise: Promise<unknown>): Promise<string> => {
+  try {
+    await promise;
+    return "no error";
+  } catch (error) {
+    return error instanceof GatewayError ? error.code : String(error);
+  }
+};
+
+/** Lets the call of the last dialled phone come to the answer. */
+export const answered = async (world: FakeWorld): Promise<void> => {
+  await world.flush();
+  world.dialled.at(-1)?.fact({ type: "leg.mediaReady", media: LEG_MEDIA });
+  world.dialled.at(-1)?.fact({ type: "leg.ringing" });
+  await world.flush();
+  world.dialled.at(-1)?.fact({ type: "leg.answered" });
+  await world.flush();
+};
+
+export const CLOSED = { legs: 0, ghosts: 0, memberships: 0, media: 0 };
