@@ -1,0 +1,41 @@
+import type { LegMedia } from "../../calls/ports.ts";
+import type { SampleRateHz } from "../frame.ts";
+import type { CreateSfuClient } from "../sfu/port.ts";
+import type { Leg, LegEvents } from "./port.ts";
+
+type RoomMedia = Extract<LegMedia, { kind: "livekit-room" }>;
+
+/** livekit-sip offers G.722: the leg room carries wideband. */
+const RATE_HZ: SampleRateHz = 16000;
+
+/**
+ * The leg room of livekit-sip: the phone is a participant in it, we are the other one. What we publish is the mix; livekit-sip
+ * sends it to the phone once the call is answered.
+ *
+ * Rejects with GatewayError MEDIA_FAILED or SFU_REFUSED.
+ */
+export const connectLivekitRoomLeg = async (
+  media: RoomMedia,
+  events: LegEvents,
+  createSfuClient: CreateSfuClient,
+): Promise<Leg> => {
+  const client = createSfuClient({
+    address: { sfuUrl: media.url, token: media.token, identity: "", encrypted: false },
+    wants: (identity) => identity === media.phoneIdentity,
+    events: {
+      onFrame: (_track, frame) => events.onFrame(frame),
+      onTrackEnded: () => {},
+      onState: (state, message) => {
+        if (state === "closed") events.onLost(message);
+      },
+    },
+  });
+  client.listen(RATE_HZ);
+  await client.connect();
+  return {
+    format: { codec: "slin", sampleRateHz: RATE_HZ },
+    send: (frame) => client.send(frame),
+    takeDropped: () => 0,
+    close: () => client.close(),
+  };
+};

@@ -1,0 +1,185 @@
+import type { MediaKey } from "../calls/ports.ts";
+import { createDecoder } from "./codecs/transcode.ts";
+import { type Frame, type SampleRateHz, samplesPerFrame } from "./frame.ts";
+import { createFrameQueue, type FrameQueue } from "./frame-queue.ts";
+import type { Mixer } from "./mixer.ts";
+import type { RemoteTrack, SfuClient } from "./sfu/port.ts";
+
+/** How long a planned hand-over waits for the next connection to hear everybody. */
+const HANDOVER_TIMEOUT_MS = 400;
+/** Keys kept per member: its newest ones, enough for frames still on their way after a rotation. */
+const KEYS_PER_MEMBER = 8;
+
+interface Source {
+  readonly queue: FrameQueue;
+  readonly decode: (frame: Frame) => Int16Array | undefined;
+}
+
+/**
+ * Hears the conference for all its phones: of their SFU connections exactly one subscribes to the remote tracks, so that each is
+ * received, decrypted and decoded once. The member keys live here and move with the job.
+ */
+export interface Listener {
+  /** A connection that may take the job from now on. */
+  add(client: SfuClient): void;
+  /** A connection cannot hear at present (`interrupted`) or is gone: another one takes over at once. */
+  remove(client: SfuClient): void;
+  /** Before a connection is closed as planned: the next one subscribes first, and resolves when it hears everybody. */
+  handOver(client: SfuClient): Promise<void>;
+  setRate(sampleRateHz: SampleRateHz): void;
+  setKey(key: MediaKey): void;
+  /** Must be called with every frame of every connection; ignores those that have not got the job. */
+  onFrame(client: SfuClient, track: RemoteTrack, frame: Frame): void;
+  onTrackEnded(client: SfuClient, track: RemoteTrack): void;
+  /** Adds one frame of everybody; call once per tick. */
+  mixInto(mixer: Mixer): void;
+  /** True when somebody publishes audio that is not muted: something ought to be heard. */
+  somebodyTalks(): boolean;
+  undecryptableMembers(): number;
+  /** Frames since the last call: missing in the mix, and thrown away. */
+  takeCounts(): { lost: number; dropped: number };
+}
+
+export const createListener = (initialRateHz: SampleRateHz): Listener => {
+  let rateHz = initialRateHz;
+  /** Connected ones, oldest first. */
+  const clients: SfuClient[] = [];
+  const keys = createMemberKeys();
+  let active: SfuClient | undefined;
+  let next: { client: SfuClient; heard: () => void } | undefined;
+  /** Of the active connection and, during a hand-over, of the next one. */
+  const sources = new Map<SfuClient, Map<RemoteTrack, Source>>();
+  let lost = 0;
+  let dropped = 0;
+
+  const prepare = (client: SfuClient): void => {
+    sources.set(client, new Map());
+    for (const key of keys.all()) client.setKey(key);
+    client.listen(rateHz);
+  };
+  const stop = (client: SfuClient): void => {
+    sources.delete(client);
+    client.listen(undefined);
+  };
+  const takeJob = (client: SfuClient): void => {
+    if (!sources.has(client)) prepare(client);
+    active = client;
+    next = undefined;
+  };
+  const sourceOf = (client: SfuClient, track: RemoteTrack): Source | undefined => {
+    const known = sources.get(client);
+    let source = known?.get(track);
+    if (known !== undefined && source === undefined) {
+      source = { queue: createFrameQueue(samplesPerFrame(rateHz)), decode: createDecoder(rateHz) };
+      known.set(track, source);
+    }
+    return source;
+  };
+  /** True when the next connection has a frame of every track that the active one hears. */
+  const hearsEverybody = (client: SfuClient): boolean => {
+    const heard = new Set([...(sources.get(client)?.keys() ?? [])].map((track) => track.trackId));
+    const wanted = active === undefined ? [] : [...(sources.get(active)?.keys() ?? [])];
+    return wanted.every((track) => heard.has(track.trackId));
+  };
+
+  return {
+    add(client) {
+      if (!clients.includes(client)) clients.push(client);
+      if (active === undefined) takeJob(client);
+      // One that lost the job while it was interrupted must not go on listening.
+      else if (client !== active && client !== next?.client) client.listen(undefined);
+    },
+    remove(client) {
+      const at = clients.indexOf(client);
+      if (at >= 0) clients.splice(at, 1);
+      if (client === next?.client) next.heard();
+      if (client !== active) return;
+      stop(client);
+      active = undefined;
+      const successor = next?.client ?? clients[0];
+      if (successor !== undefined) takeJob(successor);
+    },
+    async handOver(client) {
+      if (client !== active) return;
+      const successor = clients.find((other) => other !== client);
+      if (successor === undefined) return;
+      const heard = new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, HANDOVER_TIMEOUT_MS);
+        next = {
+          client: successor,
+          heard: () => {
+            clearTimeout(timer);
+            resolve();
+          },
+        };
+      });
+      prepare(successor);
+      if (hearsEverybody(successor)) next?.heard();
+      await heard;
+      // It may have been lost meanwhile, or the old one; `remove` has then chosen already.
+      if (active === client && next?.client === successor && clients.includes(successor)) {
+        takeJob(successor);
+        stop(client);
+      }
+    },
+    setRate(sampleRateHz) {
+      if (rateHz === sampleRateHz) return;
+      rateHz = sampleRateHz;
+      for (const [client, known] of sources) {
+        known.clear();
+        client.listen(rateHz);
+      }
+    },
+    setKey(key) {
+      if (!keys.add(key)) return;
+      for (const client of sources.keys()) client.setKey(key);
+    },
+    onFrame(client, track, frame) {
+      const source = sourceOf(client, track);
+      const samples = source?.decode(frame);
+      if (samples === undefined) return;
+      source?.queue.push(samples);
+      if (client === next?.client && hearsEverybody(client)) next.heard();
+    },
+    onTrackEnded(client, track) {
+      sources.get(client)?.delete(track);
+    },
+    mixInto(mixer) {
+      if (active === undefined) return;
+      for (const [track, { queue }] of sources.get(active) ?? []) {
+        const samples = queue.pop();
+        if (samples !== undefined) mixer.add(samples);
+        else if (!track.muted) lost += 1;
+        dropped += queue.takeDropped();
+      }
+    },
+    somebodyTalks: () => active?.remoteTracks().some((track) => !track.muted) ?? false,
+    undecryptableMembers: () =>
+      new Set(active?.remoteTracks().flatMap((track) => (track.undecryptable ? [track.identity] : []))).size,
+    takeCounts() {
+      const counts = { lost, dropped };
+      lost = 0;
+      dropped = 0;
+      return counts;
+    },
+  };
+};
+
+/** The newest keys of each member. */
+const createMemberKeys = () => {
+  const members = new Map<string, MediaKey[]>();
+  return {
+    all: () => [...members.values()].flat(),
+    /** False when it is known: every ghost of the room gets the same key from the member, once is enough. */
+    add(key: MediaKey): boolean {
+      const ring = members.get(key.identity) ?? [];
+      members.set(key.identity, ring);
+      const known = ring.findIndex(({ index }) => index === key.index);
+      if (known >= 0 && Buffer.compare(ring[known]!.key, key.key) === 0) return false;
+      if (known >= 0) ring.splice(known, 1);
+      ring.push(key);
+      if (ring.length > KEYS_PER_MEMBER) ring.shift();
+      return true;
+    },
+  };
+};

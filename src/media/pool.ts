@@ -1,0 +1,153 @@
+import type { LegMedia, MediaFact, MediaKey, MediaPort, MediaSession, PromptName } from "../calls/ports.ts";
+import { GatewayError } from "../errors.ts";
+import type { CallId, RoomId } from "../ids.ts";
+import type { Log } from "../log.ts";
+import { createKeyStore } from "./key-store.ts";
+import type { CallAudioStats } from "./stats.ts";
+import { type Request, startWorkerProcess } from "./worker-process.ts";
+import { createWorkerSet, type Worker, type WorkerInfo } from "./worker-set.ts";
+
+export interface MediaPoolOptions {
+  readonly log: Log;
+  /** Calls that one worker carries; the 31st call of a room gets a second worker and hears the others through the SFU. */
+  readonly maxCallsPerWorker?: number;
+  /** Joins after which a worker takes no new room and ends with its last call: rtc-node keeps 0.5 MB per room it was in. */
+  readonly maxJoinsPerWorker?: number;
+  readonly pingIntervalMs?: number;
+  readonly missedPings?: number;
+  /** The last figures of a call that left or whose worker died: for the log line and the metrics of its end. */
+  readonly onCallEnded?: (call: CallId, stats: CallAudioStats) => void;
+  /** Entry of the worker process; default: `worker.ts` or `worker.js` beside this file. */
+  readonly workerEntry?: URL;
+}
+
+export interface MediaPool extends MediaPort {
+  /** Resolves when a worker takes calls; for the checks at start. Rejects with MEDIA_FAILED when it cannot be started. */
+  ready(): Promise<void>;
+  /** At most 5 s old; undefined before the first report and after `leave`. */
+  stats(call: CallId): CallAudioStats | undefined;
+  /** For metrics. */
+  workers(): readonly WorkerInfo[];
+  /** Ends all workers; resolves when they are gone. */
+  close(): Promise<void>;
+}
+
+const TIMEOUT_MS = { join: 10_000, attach: 6000, bridge: 2000, setHeld: 2000, prompt: 2000, leave: 2000 } as const;
+interface Call {
+  readonly worker: Worker;
+  readonly roomId: RoomId;
+  onFact: (fact: MediaFact) => void;
+  stats?: CallAudioStats;
+}
+
+/**
+ * MediaPort over worker processes. All calls of a room share a worker as long as they fit, so that the conference is received
+ * once; a spare worker is always warm; a worker that dies or hangs costs its calls a `media.workerLost` and nothing else.
+ */
+export const createMediaPool = (options: MediaPoolOptions): MediaPool => {
+  const { log } = options;
+  // The extension follows this file: .ts in the sources, .js in dist.
+  const besideThis = new URL(import.meta.url.endsWith(".ts") ? "./worker.ts" : "./worker.js", import.meta.url);
+  const calls = new Map<CallId, Call>();
+  const keys = createKeyStore();
+  let closed = false;
+
+  const forget = (callId: CallId): void => {
+    const call = calls.get(callId);
+    if (call === undefined) return;
+    calls.delete(callId);
+    workers.release(call.worker, callId, call.roomId);
+    if (call.stats !== undefined) options.onCallEnded?.(callId, call.stats);
+  };
+
+  const workers = createWorkerSet({
+    maxCallsPerWorker: options.maxCallsPerWorker ?? 30,
+    maxJoinsPerWorker: options.maxJoinsPerWorker ?? 200,
+    start: (onExit) =>
+      startWorkerProcess({
+        entry: options.workerEntry ?? besideThis,
+        log,
+        pingIntervalMs: options.pingIntervalMs ?? 1000,
+        missedPings: options.missedPings ?? 5,
+        events: {
+          onFact: (callId, fact) => calls.get(callId as CallId)?.onFact(fact),
+          onStats: (callId, stats) => {
+            const call = calls.get(callId as CallId);
+            if (call !== undefined) call.stats = stats;
+          },
+          onExit,
+        },
+      }),
+    onLost(callIds) {
+      const facts = callIds.map((callId) => calls.get(callId)?.onFact);
+      for (const callId of callIds) forget(callId);
+      for (const onFact of facts) onFact?.({ type: "media.workerLost" });
+    },
+  });
+
+  const sendKeys = (callId: CallId, worker: Worker): void => {
+    for (const key of keys.of(callId)) sendKey(callId, worker, key);
+  };
+  const sendKey = (callId: CallId, worker: Worker, { identity, index, key }: MediaKey): void => {
+    worker.process.sendKey({ callId, identity, index, key: Buffer.from(key).toString("base64") });
+  };
+
+  const ask = async (request: Extract<Request, { callId: string }>): Promise<void> => {
+    const call = calls.get(request.callId as CallId);
+    if (call === undefined) throw new GatewayError("MEDIA_FAILED", "the call has no media session (join it first)");
+    await call.worker.process.request(request, TIMEOUT_MS[request.type]);
+  };
+
+  const join = async (session: MediaSession, onFact: (fact: MediaFact) => void): Promise<void> => {
+    if (closed) throw new GatewayError("SHUTTING_DOWN", "the gateway is ending");
+    const { callId, roomId, access } = session;
+    const known = calls.get(callId);
+    const worker = workers.assign(callId, roomId, known?.worker);
+    if (known === undefined) calls.set(callId, { worker, roomId, onFact });
+    else known.onFact = onFact;
+    const { sfuUrl, token, identity, encrypted } = access;
+    const request: Request = { type: "join", callId, session: { callId, roomId, sfuUrl, token, identity, encrypted } };
+    try {
+      await worker.process.ready;
+      const joined = worker.process.request(request, TIMEOUT_MS.join);
+      // Right behind the join: the pipe keeps the order, so the worker knows the call, and has its keys before it hears anybody.
+      sendKeys(callId, worker);
+      await joined;
+    } catch (error) {
+      if (known === undefined) forget(callId);
+      throw error;
+    }
+  };
+
+  const leave = async (callId: CallId): Promise<void> => {
+    keys.drop(callId);
+    if (!calls.has(callId)) return;
+    try {
+      await ask({ type: "leave", callId });
+    } catch (error) {
+      log.warn({ callId, cause: String(error) }, "a call did not leave its conference cleanly");
+    }
+    forget(callId);
+  };
+
+  return {
+    join,
+    attach: (callId: CallId, media: LegMedia) => ask({ type: "attach", callId, media }),
+    bridge: (callId: CallId) => ask({ type: "bridge", callId }),
+    setHeld: (callId: CallId, held: boolean) => ask({ type: "setHeld", callId, held }),
+    prompt: (callId: CallId, name: PromptName) => ask({ type: "prompt", callId, name }),
+    setKey(callId, key) {
+      keys.add(callId, key);
+      const call = calls.get(callId);
+      if (call !== undefined) sendKey(callId, call.worker, key);
+    },
+    leave,
+    ready: () => workers.ready(),
+    stats: (callId) => calls.get(callId)?.stats,
+    workers: () => workers.list(),
+    async close() {
+      closed = true;
+      await workers.close();
+    },
+  };
+};

@@ -1,0 +1,205 @@
+import {
+  AudioSource,
+  ConnectionState,
+  DisconnectReason,
+  EncryptionType,
+  LocalAudioTrack,
+  type LocalTrackPublication,
+  Room,
+  RoomEvent,
+  TrackPublishOptions,
+  TrackSource,
+} from "@livekit/rtc-node";
+
+import type { MediaKey } from "../../calls/ports.ts";
+import { GatewayError } from "../../errors.ts";
+import { createDecoder } from "../codecs/transcode.ts";
+import type { SampleRateHz } from "../frame.ts";
+import { createNativeTracks } from "./native-tracks.ts";
+import {
+  installEventRouter,
+  KeyDerivationFunction,
+  type Microphone,
+  openMicrophone,
+  releaseRoom,
+  releaseTrack,
+  setMemberKey,
+  setSendKeyIndex,
+  setTrackMuted,
+} from "./native-workarounds.ts";
+import type { SfuAddress, SfuClient, SfuClientOptions } from "./port.ts";
+
+/** Rate at which samples go to the Opus encoder: wideband, so that a G.722 phone keeps what it has. */
+const MICROPHONE_RATE_HZ: SampleRateHz = 16000;
+
+/** As Element Call does it: HKDF-SHA256, key index 0 to 255, no ratcheting (facts: livekit.md section 5). */
+const E2EE = {
+  encryptionType: EncryptionType.GCM,
+  keyProviderOptions: {
+    keyDerivationFunction: KeyDerivationFunction.HKDF,
+    keyRingSize: 256,
+    ratchetWindowSize: 0,
+    // Frames that the server injects cannot be decrypted; they must not make a good key count as bad.
+    failureTolerance: -1,
+  },
+};
+
+/** SFU client on rtc-node: samples in and out, with libwebrtc's own jitter buffer, Opus and TURN/TLS. */
+export const createNativeSfuClient = (options: SfuClientOptions): SfuClient => {
+  installEventRouter();
+  const { address, events } = options;
+  const room = new Room();
+  const decode = createDecoder(MICROPHONE_RATE_HZ);
+  /** The newest of each index; the ring of the native side holds as many. */
+  const keys: MediaKey[] = [];
+  const tracks = createNativeTracks(room, options);
+  let source: AudioSource | undefined;
+  let track: LocalAudioTrack | undefined;
+  let publication: LocalTrackPublication | undefined;
+  let microphone: Microphone | undefined;
+  let sendIndex: number | undefined;
+  let opening: Promise<void> | undefined;
+  let closing: Promise<void> | undefined;
+  let state: "new" | "connected" | "interrupted" | "closed" = "new";
+
+  const applySendIndex = (): void => {
+    if (sendIndex === undefined || publication?.sid === undefined) return;
+    setSendKeyIndex(room, address.identity, publication.sid, sendIndex);
+  };
+  const applyKey = (key: MediaKey): void => {
+    setMemberKey(room, key.identity, key.index, key.key);
+    if (key.identity !== address.identity) return;
+    sendIndex = key.index;
+    applySendIndex();
+  };
+
+  const end = (message: string): void => {
+    if (state === "closed") return;
+    state = "closed";
+    tracks.clear();
+    events.onState("closed", message);
+  };
+
+  const watchConnection = (): void => {
+    room
+      .on(RoomEvent.ConnectionStateChanged, (native) => {
+        if (state === "closed" || state === "new") return;
+        if (native === ConnectionState.CONN_RECONNECTING) {
+          state = "interrupted";
+          events.onState("interrupted", "the SFU connection was interrupted");
+        } else if (native === ConnectionState.CONN_CONNECTED && state === "interrupted") {
+          state = "connected";
+          // After a full reconnect the track has a new id and nothing is subscribed.
+          applySendIndex();
+          tracks.reviewAll();
+          events.onState("connected", "the SFU connection is back");
+        }
+      })
+      .on(RoomEvent.LocalTrackRepublished, (republished) => {
+        publication = republished;
+        applySendIndex();
+      })
+      .on(RoomEvent.Disconnected, (reason) => {
+        end(`the SFU closed the connection (${DisconnectReason[reason] ?? String(reason)})`);
+      });
+    tracks.watchEncryption();
+  };
+
+  const publish = async (): Promise<void> => {
+    if (room.localParticipant === undefined) throw new Error("the room has no local participant");
+    source = new AudioSource(MICROPHONE_RATE_HZ, 1, 0);
+    track = LocalAudioTrack.createAudioTrack("phone", source);
+    publication = await room.localParticipant.publishTrack(
+      track,
+      // red would send every frame twice; dtx would make the first syllable after a pause late.
+      new TrackPublishOptions({ source: TrackSource.SOURCE_MICROPHONE, dtx: false, red: false }),
+    );
+    microphone = openMicrophone(source, MICROPHONE_RATE_HZ);
+    applySendIndex();
+  };
+
+  const open = async (): Promise<void> => {
+    tracks.watch();
+    await connectRoom(room, address);
+    if (state === "closed") {
+      await room.disconnect();
+      throw new GatewayError("MEDIA_FAILED", "the call left while it was connecting to the SFU");
+    }
+    state = "connected";
+    watchConnection();
+    for (const key of keys) applyKey(key);
+    try {
+      await publish();
+    } catch (error) {
+      throw new GatewayError("MEDIA_FAILED", "the SFU did not accept the audio track", {
+        cause: redact(error, address.token),
+        retryable: true,
+      });
+    }
+    tracks.reviewAll();
+  };
+
+  const shut = async (): Promise<void> => {
+    const wasConnected = state === "connected" || state === "interrupted";
+    state = "closed";
+    // A connection that is just being made ends by itself, now that the state says so.
+    await opening?.catch(() => {});
+    tracks.clear();
+    microphone = undefined;
+    if (wasConnected) await room.disconnect();
+    await source?.close();
+    if (track !== undefined) releaseTrack(track);
+    releaseRoom(room);
+    keys.length = 0;
+  };
+
+  return {
+    connect: () => (opening = open()),
+    send(frame) {
+      if (state !== "connected" || microphone === undefined) return;
+      const samples = decode(frame);
+      if (samples !== undefined) microphone.capture(samples);
+    },
+    setMuted(muted) {
+      if (track !== undefined) setTrackMuted(track, muted);
+    },
+    setKey(key) {
+      if (!address.encrypted || state === "closed") return;
+      if (state === "new") keys.push(key);
+      else applyKey(key);
+    },
+    listen(sampleRateHz) {
+      tracks.listen(sampleRateHz);
+      if (state === "connected") tracks.reviewAll();
+    },
+    remoteTracks: () => tracks.list(),
+    close: () => (closing ??= shut()),
+  };
+};
+
+const connectRoom = async (room: Room, address: SfuAddress): Promise<void> => {
+  try {
+    await room.connect(address.sfuUrl, address.token, {
+      // Nothing is heard unless it was asked for: one connection listens for all, and never to video.
+      autoSubscribe: false,
+      dynacast: false,
+      ...(address.encrypted ? { e2ee: E2EE } : {}),
+    });
+  } catch (error) {
+    throw new GatewayError("SFU_REFUSED", `the SFU at ${originOf(address.sfuUrl)} refused the connection`, {
+      cause: redact(error, address.token),
+      retryable: true,
+    });
+  }
+};
+
+const originOf = (url: string): string => (URL.canParse(url) ? new URL(url).host : "an invalid address");
+
+/** The error's words without the token and without any query (which carries the token too). */
+const redact = (error: unknown, token: string): Error => {
+  const message = error instanceof Error ? error.message : String(error);
+  return new Error(message.replaceAll(token, "***").replaceAll(/\?\S*/g, "?***"));
+};
+
+/** Starts the native library, so that the first call does not wait for it. */
+export const warmUpNativeSfu = (): void => installEventRouter();

@@ -1,0 +1,65 @@
+/**
+ * A connection to an SFU as one participant: it publishes one microphone track and, when asked, listens to the others. It speaks
+ * encoded frames or samples, whichever the implementation has; nothing outside `media/` knows which one runs.
+ */
+import type { MediaKey } from "../../calls/ports.ts";
+import type { Frame, SampleRateHz } from "../frame.ts";
+
+export interface SfuAddress {
+  readonly sfuUrl: string;
+  /** Never logged. */
+  readonly token: string;
+  readonly identity: string;
+  /** True: frames are encrypted with the media keys both ways, and a track in clear is not listened to. */
+  readonly encrypted: boolean;
+}
+
+/** A remote audio track. One object for as long as it exists, so that it can key a map. */
+export interface RemoteTrack {
+  readonly trackId: string;
+  readonly identity: string;
+  readonly muted: boolean;
+  /** True while its frames arrive but cannot be decrypted. */
+  readonly undecryptable: boolean;
+}
+
+export interface SfuEvents {
+  /**
+   * `interrupted`: the connection is being restored, nothing passes; `connected`: again; `closed`: gone for good, nothing follows.
+   * Not reported for `close()`.
+   */
+  onState(state: "connected" | "interrupted" | "closed", message: string): void;
+  /** A frame of a track that is listened to; the frame is valid during the call only. */
+  onFrame(track: RemoteTrack, frame: Frame): void;
+  /** A track that was listened to is gone. */
+  onTrackEnded(track: RemoteTrack): void;
+}
+
+export interface SfuClientOptions {
+  readonly address: SfuAddress;
+  /** Says which participants' audio is listened to; asked again at every change. */
+  readonly wants: (identity: string) => boolean;
+  readonly events: SfuEvents;
+}
+
+export interface SfuClient {
+  /** Joins and publishes. Rejects with GatewayError SFU_REFUSED (token, address) or MEDIA_FAILED. */
+  connect(): Promise<void>;
+  /** Sends 20 ms. Dropped while not connected, and in an encrypted room without an own key. */
+  send(frame: Frame): void;
+  /** Shows the track as muted to everybody and stops its audio. */
+  setMuted(muted: boolean): void;
+  /** Key of a remote member, or our own (its identity is ours): that one is used for sending from now on. Kept until connected. */
+  setKey(key: MediaKey): void;
+  /**
+   * Starts or stops listening to every wanted audio track. `sampleRateHz` is the rate for implementations that deliver samples.
+   * Calling it again with another rate switches.
+   */
+  listen(sampleRateHz: SampleRateHz | undefined): void;
+  /** Every audio track of the conference that is wanted, listened to or not. */
+  remoteTracks(): readonly RemoteTrack[];
+  /** Leaves; resolves when the server knows. */
+  close(): Promise<void>;
+}
+
+export type CreateSfuClient = (options: SfuClientOptions) => SfuClient;

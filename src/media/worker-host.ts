@@ -1,0 +1,133 @@
+import type { Clock, LegMedia } from "../calls/ports.ts";
+import { GatewayError, toGatewayError } from "../errors.ts";
+import type { Log } from "../log.ts";
+import { type Conference, createConference } from "./conference.ts";
+import { FRAME_MS } from "./frame.ts";
+import type { FromWorker, ToWorker, WorkerRequest } from "./ipc.ts";
+import type { Leg, LegEvents } from "./legs/port.ts";
+import type { CreateSfuClient } from "./sfu/port.ts";
+import { startTicker, type Ticker } from "./tick.ts";
+
+const STATS_INTERVAL_MS = 5000;
+
+export interface WorkerHostDeps {
+  readonly clock: Clock;
+  readonly createSfuClient: CreateSfuClient;
+  readonly connectLeg: (media: LegMedia, events: LegEvents) => Promise<Leg>;
+  readonly send: (message: FromWorker) => void;
+  readonly log: Log;
+}
+
+export interface WorkerHost {
+  handle(message: ToWorker): void;
+  /** Leaves every conference, for a worker that ends. */
+  close(): Promise<void>;
+}
+
+/** What a worker does with the messages of the pool: one conference per room, one tick for all of them. */
+export const createWorkerHost = (deps: WorkerHostDeps): WorkerHost => {
+  const { clock, send } = deps;
+  const conferences = new Map<string, Conference>();
+  const roomOfCall = new Map<string, string>();
+  let ticker: Ticker | undefined;
+  let statsDueMs = 0;
+
+  const sendStats = (conference: Conference): void => {
+    for (const [callId, stats] of conference.stats()) send({ type: "stats", callId, stats });
+  };
+  const tick = (): void => {
+    for (const conference of conferences.values()) conference.tick();
+    if (clock.nowMs() < statsDueMs) return;
+    statsDueMs = clock.nowMs() + STATS_INTERVAL_MS;
+    for (const conference of conferences.values()) sendStats(conference);
+  };
+  const conferenceOf = (callId: string): Conference => {
+    const conference = conferences.get(roomOfCall.get(callId) ?? "");
+    if (conference === undefined) throw new GatewayError("MEDIA_FAILED", "this worker does not know the call");
+    return conference;
+  };
+  const openConference = (roomId: string): Conference => {
+    const known = conferences.get(roomId);
+    if (known !== undefined) return known;
+    const conference = createConference({
+      createSfuClient: deps.createSfuClient,
+      connectLeg: deps.connectLeg,
+      nowMs: () => clock.nowMs(),
+      log: deps.log,
+      onFact: (callId, fact) => send({ type: "fact", callId, fact }),
+    });
+    conferences.set(roomId, conference);
+    ticker ??= startTicker(clock, FRAME_MS, tick);
+    return conference;
+  };
+  const closeIfEmpty = (roomId: string): void => {
+    if (conferences.get(roomId)?.isEmpty() !== true) return;
+    conferences.delete(roomId);
+    if (conferences.size > 0) return;
+    ticker?.stop();
+    ticker = undefined;
+  };
+
+  const join = async (request: Extract<WorkerRequest, { type: "join" }>): Promise<void> => {
+    const { session } = request;
+    roomOfCall.set(session.callId, session.roomId);
+    await openConference(session.roomId).join(session);
+  };
+  const leave = async (callId: string): Promise<void> => {
+    const roomId = roomOfCall.get(callId);
+    const conference = conferences.get(roomId ?? "");
+    if (roomId === undefined || conference === undefined) return;
+    // The last figures of the call, before it is forgotten.
+    sendStats(conference);
+    await conference.leave(callId);
+    roomOfCall.delete(callId);
+    closeIfEmpty(roomId);
+  };
+  const run = async (request: WorkerRequest): Promise<void> => {
+    switch (request.type) {
+      case "join":
+        return join(request);
+      case "attach":
+        return conferenceOf(request.callId).attach(request.callId, request.media);
+      case "bridge":
+        return conferenceOf(request.callId).bridge(request.callId);
+      case "setHeld":
+        return conferenceOf(request.callId).setHeld(request.callId, request.held);
+      case "prompt":
+        return conferenceOf(request.callId).prompt(request.callId, request.name);
+      case "leave":
+        return leave(request.callId);
+    }
+  };
+  const answer = async (request: WorkerRequest): Promise<void> => {
+    try {
+      await run(request);
+      send({ type: "done", id: request.id });
+    } catch (thrown) {
+      const error = toGatewayError(thrown);
+      deps.log.warn({ callId: request.callId, request: request.type, cause: causeOf(error) }, error.message);
+      send({ type: "failed", id: request.id, code: error.code, message: error.message, retryable: error.retryable });
+      if (request.type !== "join") return;
+      const roomId = roomOfCall.get(request.callId) ?? "";
+      if (conferences.get(roomId)?.has(request.callId) === false) roomOfCall.delete(request.callId);
+      closeIfEmpty(roomId);
+    }
+  };
+
+  return {
+    handle(message) {
+      if (message.type === "ping") send({ type: "pong" });
+      else if (message.type === "key") {
+        const { callId, identity, index } = message;
+        const conference = conferences.get(roomOfCall.get(callId) ?? "");
+        conference?.setKey(callId, { identity, index, key: Buffer.from(message.key, "base64") });
+      } else void answer(message);
+    },
+    async close() {
+      await Promise.allSettled([...roomOfCall.keys()].map((callId) => leave(callId)));
+    },
+  };
+};
+
+const causeOf = (error: GatewayError): string | undefined =>
+  error.cause instanceof Error ? error.cause.message : undefined;

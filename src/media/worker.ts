@@ -1,0 +1,67 @@
+/**
+ * Entry of a media worker: a child process of the gateway with one native WebRTC library in it. Audio never leaves it except to
+ * the phone and to the SFU; with the gateway it exchanges small messages (ipc.ts). It ends when the gateway does.
+ */
+import type { Clock } from "../calls/ports.ts";
+import type { Log, LogFields } from "../log.ts";
+import { type FromWorker, parseToWorker } from "./ipc.ts";
+import { connectAsteriskLeg } from "./legs/asterisk-websocket.ts";
+import { connectLivekitRoomLeg } from "./legs/livekit-room.ts";
+import { createNativeSfuClient, warmUpNativeSfu } from "./sfu/native.ts";
+import { createWorkerHost } from "./worker-host.ts";
+
+/** How long a worker that ends may take to leave its conferences. */
+const CLOSE_TIMEOUT_MS = 1500;
+
+const send = (message: FromWorker): void => {
+  if (process.connected) process.send?.(message);
+};
+
+const createPipeLog = (bound: LogFields): Log => {
+  const write =
+    (level: "debug" | "info" | "warn" | "error") =>
+    (fields: LogFields, message: string): void =>
+      send({ type: "log", level, fields: { ...bound, ...fields }, message });
+  return {
+    debug: write("debug"),
+    info: write("info"),
+    warn: write("warn"),
+    error: write("error"),
+    child: (fields) => createPipeLog({ ...bound, ...fields }),
+  };
+};
+
+const clock: Clock = {
+  nowMs: () => performance.now(),
+  after(delayMs, callback) {
+    const timer = setTimeout(callback, delayMs);
+    return () => clearTimeout(timer);
+  },
+};
+
+const host = createWorkerHost({
+  clock,
+  send,
+  log: createPipeLog({}),
+  createSfuClient: createNativeSfuClient,
+  connectLeg: (media, events) =>
+    media.kind === "asterisk-websocket"
+      ? connectAsteriskLeg(media, events)
+      : connectLivekitRoomLeg(media, events, createNativeSfuClient),
+});
+
+process.on("message", (raw) => {
+  const message = parseToWorker(raw);
+  if (message !== undefined) host.handle(message);
+});
+
+process.on("disconnect", () => {
+  setTimeout(() => process.exit(0), CLOSE_TIMEOUT_MS);
+  void host.close().then(() => process.exit(0));
+});
+// Signals go to the whole process group (Ctrl-C in a terminal): the gateway decides when its workers end.
+process.on("SIGINT", () => {});
+process.on("SIGTERM", () => {});
+
+warmUpNativeSfu();
+send({ type: "ready" });
