@@ -52,6 +52,8 @@ export interface LabOptions {
 /** A running lab. Reading a part that was not started throws and names it. */
 export interface Lab extends AsyncDisposable {
   folder: string;
+  /** What runs, needs before those that need them. */
+  parts: LabPart[];
   ports: LabPorts;
   /** Log file of a part. */
   log(part: LabPart): string;
@@ -184,6 +186,7 @@ function describe(context: LabContext, handles: Handles, stop: () => Promise<voi
   };
   return {
     folder,
+    parts: LAB_PARTS.filter((part) => part in handles),
     ports,
     log: (part) => logFileOf(folder, part),
     process: (name) => {

@@ -1,6 +1,7 @@
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 
+import { readWav, writeWav } from "../audio/wav.ts";
 import { connectPhone, type PhoneEvent } from "./control.ts";
 
 /** A desk phone of the lab: a real SIP phone (baresip), registered at the PBX. One call at a time. */
@@ -23,7 +24,10 @@ export interface LabPhone {
   dial(number: string): Promise<void>;
   /** Presses keys in a call, one after the other; resolves when the phone has taken them, before it has sent them. */
   press(digits: string): Promise<void>;
-  /** Says a WAV file (8 kHz, mono, 16 bit) instead of its tone, in this call. */
+  /** The hold key, and again to come back. */
+  hold(): Promise<void>;
+  resume(): Promise<void>;
+  /** Says a WAV file (8 kHz) in this call, then goes on with its tone; resolves when it has begun. */
   speak(wavFile: string): Promise<void>;
   /** Keys it was sent in calls so far. */
   readonly keysHeard: string;
@@ -50,9 +54,12 @@ export async function createPhone(options: {
   number: string;
   toneHz: number;
   controlPort: number;
+  /** Folder where baresip records. */
   recordings: string;
+  /** What it says all the time. */
+  toneWav: string;
 }): Promise<LabPhone & { isRegistered(): Promise<boolean>; close(): void }> {
-  const { number, toneHz, recordings } = options;
+  const { number, toneHz, recordings, toneWav } = options;
   const listeners = new Set<(event: PhoneEvent) => void>();
   const seen: string[] = [];
   let state: LabPhone["state"] = "idle";
@@ -127,8 +134,23 @@ export async function createPhone(options: {
     press: async (digits) => {
       await control.command("sndcode", digits);
     },
+    hold: async () => {
+      await control.command("hold");
+    },
+    resume: async () => {
+      await control.command("resume");
+    },
     speak: async (wavFile) => {
-      await control.command("ausrc", `aufile,${wavFile}`);
+      const wav = await readWav(wavFile);
+      if (wav.sampleRateHz !== 8000) throw new Error(`${wavFile} has ${wav.sampleRateHz} Hz, a phone needs 8000`);
+      // One file with both: baresip hangs up at the end of a file.
+      const tone = await readWav(toneWav);
+      const both = new Int16Array(wav.samples.length + tone.samples.length);
+      both.set(wav.samples);
+      both.set(tone.samples, wav.samples.length);
+      const file = join(recordings, "speaks.wav");
+      await writeWav(file, both, 8000);
+      await control.command("ausrc", `aufile,${file}`);
     },
     heardWav: async () => {
       const names = (await readdir(recordings)).filter((name) => name.endsWith("-dec.wav"));

@@ -12,6 +12,8 @@ import { poll } from "../process.ts";
 const run = promisify(execFile);
 
 export interface AsteriskServer {
+  /** English prompts, WAV files of 8 kHz. */
+  soundsFolder: string;
   /** Runs a command of Asterisk's console and gives what it prints. */
   cli(command: string): Promise<string>;
 }
@@ -19,9 +21,10 @@ export interface AsteriskServer {
 export interface AsteriskSpec {
   /** Part of the lab: name of its folder and log. */
   name: string;
-  /** Folder of configuration files in this repository, and an overlay for them. */
-  configuration: string;
-  overlay?: string;
+  /** Folders of configuration files in this repository, by the folder in etc/ that they go to ("" is etc/ itself). */
+  configuration: Record<string, string>;
+  /** One file with changes to them. */
+  overlay: string;
   values?: Record<string, string>;
 }
 
@@ -52,7 +55,7 @@ export async function startAsterisk(context: LabContext, spec: AsteriskSpec): Pr
     hint: `the configuration it read is in ${join(folder, "etc")}; a line with ERROR names the file`,
     stopGraceMs: 2000,
   });
-  return { cli };
+  return { cli, soundsFolder: join(installation.data, "sounds/en") };
 }
 
 async function writeConfiguration(
@@ -61,21 +64,21 @@ async function writeConfiguration(
   values: Record<string, string | number>,
   distribution: string,
 ) {
-  const source = repositoryFile(spec.configuration);
   // As on an administrator's machine: the distribution's files, ours over them.
   await cp(distribution, target, { recursive: true });
   const asteriskConf = await readFile(repositoryFile("deploy/lab/overlay/asterisk.conf"), "utf8");
   await writeFile(join(target, "asterisk.conf"), fillPlaces(asteriskConf, values));
-  const changes =
-    spec.overlay === undefined
-      ? new Map<string, string>()
-      : splitOverlay(await readFile(repositoryFile(spec.overlay), "utf8"));
-  for (const name of (await readdir(source, { recursive: true })).filter((file) => file.endsWith(".conf"))) {
-    const shipped = await readFile(join(source, name), "utf8");
-    await mkdir(dirname(join(target, name)), { recursive: true });
-    await writeFile(join(target, name), fillPlaces(applyOverlay(shipped, changes.get(name) ?? ""), values));
-    changes.delete(name);
+  const changes = splitOverlay(await readFile(repositoryFile(spec.overlay), "utf8"));
+  for (const [folder, source] of Object.entries(spec.configuration)) {
+    const names = (await readdir(repositoryFile(source), { recursive: true })).filter((name) => name.endsWith(".conf"));
+    for (const name of names) {
+      const file = join(folder, name);
+      const shipped = await readFile(join(repositoryFile(source), name), "utf8");
+      await mkdir(dirname(join(target, file)), { recursive: true });
+      await writeFile(join(target, file), fillPlaces(applyOverlay(shipped, changes.get(file) ?? ""), values));
+      changes.delete(file);
+    }
   }
   const [unknown] = changes.keys();
-  if (unknown !== undefined) throw new Error(`${spec.overlay}: ${spec.configuration} has no ${unknown}`);
+  if (unknown !== undefined) throw new Error(`${spec.overlay}: there is no ${unknown}`);
 }

@@ -27,7 +27,7 @@ export interface Pbx extends AsteriskServer {
 
 const capitalised = (word: string): string => word.slice(0, 1).toUpperCase() + word.slice(1);
 
-/** The PBX, standing in for XiVO: deploy/lab/pbx. */
+/** The PBX, standing in for XiVO: deploy/lab/pbx with the trunks of sip-trunks/xivo. */
 export async function startPbx(context: LabContext): Promise<Pbx> {
   const recordingsFolder = join(context.folder, "recordings");
   await mkdir(recordingsFolder, { recursive: true });
@@ -37,7 +37,8 @@ export async function startPbx(context: LabContext): Promise<Pbx> {
   const numbers = Object.entries(OUTSIDE_NUMBERS).map(([name, number]) => [`number${capitalised(name)}`, number]);
   const server = await startAsterisk(context, {
     name: "pbx",
-    configuration: "deploy/lab/pbx",
+    configuration: { "": "deploy/lab/pbx", trunks: "sip-trunks/xivo" },
+    overlay: "deploy/lab/overlay/pbx.conf",
     values: Object.fromEntries(numbers) as Record<string, string>,
   });
   const readLog = () => readFile(logFileOf(context.folder, "pbx"), "utf8");

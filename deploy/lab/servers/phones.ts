@@ -56,7 +56,7 @@ async function startPhone(context: LabContext, command: string, number: PhoneNum
     logFile: logFileOf(context.folder, `phone-${number}`),
     ready: (signal) =>
       poll(signal, async () => {
-        phone ??= await createPhone({ number, toneHz, controlPort: ports.control, recordings });
+        phone ??= await createPhone({ number, toneHz, controlPort: ports.control, recordings, toneWav: speaks });
         return phone.isRegistered();
       }),
     hint: `it did not register at the PBX (${pbx}): see also pbx.log beside its log`,

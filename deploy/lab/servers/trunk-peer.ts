@@ -12,7 +12,7 @@ export interface TrunkPeer extends AsteriskServer {
 export async function startTrunkPeer(context: LabContext): Promise<TrunkPeer> {
   const server = await startAsterisk(context, {
     name: "trunk-peer",
-    configuration: "deploy/asterisk",
+    configuration: { "": "deploy/asterisk" },
     overlay: "deploy/lab/overlay/trunk-peer.conf",
   });
   return {

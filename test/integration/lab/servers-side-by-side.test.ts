@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 import { type Lab, startLab } from "../../../deploy/lab/lab.ts";
+import { runPhoneCommand } from "../../../deploy/lab/phones/console.ts";
 
 const labs: Lab[] = [];
 
@@ -35,6 +36,24 @@ test("calls in both at once stay apart, and stopping one leaves the other's call
 
 test("a part that was not started is named", () => {
   expect(() => labs[1]!.homeserver).toThrow("this lab was started without synapse");
+});
+
+test("phones do what a person types", async () => {
+  const { phones, pbx } = labs[1]!;
+  const type = (line: string) => runPhoneCommand(phones, pbx.soundsFolder, line);
+  await type("1002 hangup");
+  await phones["1001"].waitForClosed();
+  await type("1002 manual");
+  await type("1001 dial 1002");
+  await phones["1002"].waitForRinging();
+  await type("1002 answer");
+  await phones["1001"].waitForEstablished();
+  await type("1001 press 7*");
+  await phones["1002"].waitForKeys("7*");
+  await expect(type("1001 speak")).resolves.toBe("1001 speak: done");
+  await expect(type("1001 state")).resolves.toMatch(/^1001 is established; hears: .*-dec\.wav$/);
+  await expect(type("1003 answer")).rejects.toThrow("there is no phone 1003; try: 1001, 1002");
+  await expect(type("1001 dance")).rejects.toThrow('a phone cannot "dance"');
 });
 
 test("a server that does not start shows the end of its log, and nothing keeps running", async () => {
