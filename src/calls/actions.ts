@@ -34,22 +34,30 @@ const dialNext: Run = (call, event, nowMs) => {
   return dial({ ...call, targets, audio: "none", record: { ...record, legId: target.legId } }, event, nowMs);
 };
 
-/** A new media session: everything of the old one is stale from here on. A leg whose audio was never used needs no new access. */
-const recover: Run = (call, _event, nowMs) => {
-  const epoch = call.epoch + 1;
+/** A leg that is attached stays so unless its worker died; one whose audio was never used needs no new access. */
+const audioAfterLoss = (call: Call, event: CallEvent): Call["audio"] => {
+  if (call.audio === "none" || call.audio === "ready") return call.audio;
+  return call.audio === "attached" && event.type !== "media.workerLost" ? "attached" : "renewing";
+};
+
+/**
+ * A new media session: everything of the old one is stale from here on. When only the leg's connection was lost, the session stays: joining
+ * the SFU anew would let the phone's tile flicker.
+ */
+const recover: Run = (call, event, nowMs) => {
+  const isLegOnly = event.type === "timer.legGrace" && call.sfu === "joined";
+  const epoch = isLegOnly ? call.epoch : call.epoch + 1;
+  const sfu = isLegOnly ? "joined" : "renewing";
   const isActive = call.record.state === "active";
-  const audio = call.audio === "none" || call.audio === "ready" ? call.audio : "renewing";
-  const effects: Effect[] = [{ type: "rtc.renewAccess", epoch }];
+  const audio = audioAfterLoss(call, event);
+  const effects: Effect[] = isLegOnly ? [] : [{ type: "rtc.renewAccess", epoch }];
   if (audio === "renewing") effects.push({ type: "sip.renewMedia", legId: call.record.legId, epoch });
   if (isActive) {
     effects.push({ type: "timers.cancel", timers: ["legGrace", "recoveryRetry"] });
     if (!call.recovering) effects.push({ type: "timer.arm", timer: "recovery" });
   }
   const recoveriesAtMs = [...recentRecoveries(call, nowMs), nowMs];
-  return only(
-    { ...call, epoch, sfu: "renewing", audio, bridge: "closed", recovering: isActive, recoveriesAtMs },
-    ...effects,
-  );
+  return only({ ...call, epoch, sfu, audio, bridge: "closed", recovering: isActive, recoveriesAtMs }, ...effects);
 };
 
 const hangup: Run = (call) =>
@@ -111,7 +119,11 @@ const NAMED = {
   join: (call) => only({ ...call, sfu: "joining" }, { type: "media.join", epoch: call.epoch }),
   recover,
   // The epoch moves on so that what is still under way of the failed attempt changes nothing any more.
-  dropSession: (call) => nothing({ ...call, epoch: call.epoch + 1, sfu: "failed", audio: "failed", bridge: "closed" }),
+  dropSession: (call) => {
+    const isUnderWay = call.audio === "attaching" || call.audio === "renewing";
+    const audio = isUnderWay ? "failed" : call.audio;
+    return nothing({ ...call, epoch: call.epoch + 1, sfu: "failed", audio, bridge: "closed" });
+  },
   undoFailed,
   leaveRtc,
   leaveMedia,

@@ -4,12 +4,22 @@ import type { CallEvent } from "./states.ts";
 
 const isOver = (call: Call): boolean => call.record.state === "ending" || call.record.state === "ended";
 
+/** Worker and leg outlive the SFU session that was up when they were lost: their loss counts whatever the session. */
+const OUTLIVES_SESSION: ReadonlySet<CallEvent["type"]> = new Set(["media.workerLost", "media.legLost"]);
+
 /** True for facts of an earlier leg or media session, and for what the call knows already. */
 export const isStale = (call: Call, event: CallEvent): boolean => {
   if ("legId" in event && event.legId !== undefined && event.legId !== call.record.legId) return true;
   // A late result of any media session has to be undone once the call is over.
   if (isOver(call)) return false;
-  if ("epoch" in event && event.epoch !== undefined && event.epoch !== call.epoch) return true;
+  if (
+    !OUTLIVES_SESSION.has(event.type) &&
+    "epoch" in event &&
+    event.epoch !== undefined &&
+    event.epoch !== call.epoch
+  ) {
+    return true;
+  }
   return KNOWN[event.type]?.(call) ?? false;
 };
 

@@ -228,13 +228,12 @@ export type PromptName = "alone";
 export interface MediaPort {
   /**
    * Joins the SFU as the ghost and publishes its track. Resolves when published. Rejects with SFU_REFUSED or MEDIA_FAILED.
-   * Once more for the same call, with new access: replaces the whole earlier session, attached leg and bridge included; the leg is
-   * attached again with new media access.
+   * Once more for the same call, with new access: replaces the SFU connection. The attached leg stays, unless the worker died.
    */
   join(session: MediaSession, onFact: (fact: MediaFact) => void): Promise<void>;
   /** Connects the leg's audio; nothing passes yet. Once more: replaces the leg attached before (another trunk, a lost connection). */
   attach(call: CallId, media: LegMedia): Promise<void>;
-  /** Opens the path in both directions: the call was answered. */
+  /** Opens the path in both directions: the call was answered. Idempotent; comes again after each further `join` or `attach`. */
   bridge(call: CallId): Promise<void>;
   /** Stops and starts both directions for a phone on hold. */
   setHeld(call: CallId, held: boolean): Promise<void>;

@@ -113,11 +113,36 @@ describe("while it runs", () => {
     await world.flush();
     expect(calls.get(id)?.state).toBe("active");
     expect(world.calls.slice(6)).toEqual(["hold", "renewAccess", "renewMedia", "join", "attach", "bridge", "hold"]);
-    world.joined[0]?.fact({ type: "media.workerLost" });
+    // A late word about the first session.
+    world.joined[0]?.fact({ type: "media.sfuLost", message: "closed" });
     world.clock.advance(60_000);
     await world.flush();
     expect(world.joined).toHaveLength(2);
     expect(calls.get(id)?.state).toBe("active");
+  });
+
+  test("after a lost SFU connection the leg stays attached", async () => {
+    const { world, calls } = setUp();
+    const { callId: id } = await calls.add(add);
+    await answered(world);
+    world.joined[0]?.fact({ type: "media.sfuLost", message: "restarting" });
+    await world.flush();
+    expect(world.calls.slice(6)).toEqual(["renewAccess", "join", "bridge"]);
+    expect(calls.get(id)?.state).toBe("active");
+  });
+
+  test("a lost leg connection is renewed when the leg outlives it", async () => {
+    const { world, calls } = setUp();
+    const { callId: id } = await calls.add(add);
+    await answered(world);
+    world.joined[0]?.fact({ type: "media.legLost", message: "closed" });
+    world.clock.advance(250);
+    await world.flush();
+    expect(world.calls.slice(6)).toEqual(["renewMedia", "attach", "bridge"]);
+    expect(calls.get(id)?.state).toBe("active");
+    world.joined[0]?.fact({ type: "media.workerLost" });
+    await world.flush();
+    expect(world.calls.slice(9)).toEqual(["renewAccess", "renewMedia", "join", "attach", "bridge"]);
   });
 
   test("a leg connection that breaks just before the leg ends is no loss", async () => {

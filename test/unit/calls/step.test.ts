@@ -208,7 +208,7 @@ describe("stale facts", () => {
   test.each([
     { type: "leg.answered", legId: legId("other") },
     { type: "media.joined", epoch: 7 },
-    { type: "media.workerLost", epoch: 7 },
+    { type: "media.sfuLost", epoch: 7, message: "gone" },
     { type: "rtc.accompanied" },
     { type: "leg.resumed", ...leg },
   ] as const)("%j changes nothing", (event) => {
