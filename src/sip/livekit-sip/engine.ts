@@ -39,8 +39,15 @@ const callerOptions = (callerId: CallerId): CreateSipParticipantOptions =>
     ? { displayName: "Anonymous", headers: { Privacy: "id" } }
     : { fromNumber: callerId.number, ...(callerId.name === undefined ? {} : { displayName: callerId.name }) };
 
+export interface LivekitSipEngine extends SipPort {
+  /** For the checks at start: makes sure of the outbound trunk at LiveKit. Never rejects. */
+  check(trunk: TrunkId): Promise<{ readonly ok: boolean; readonly text: string; readonly fix?: string }>;
+  /** Stops looking at legs; they stay as they are. */
+  close(): void;
+}
+
 /** The `livekit-sip` engine: one leg room per call on LiveKit, and a SIP participant that livekit-sip puts into it. */
-export const createLivekitSipEngine = (options: LivekitSipEngineOptions): SipPort => {
+export const createLivekitSipEngine = (options: LivekitSipEngineOptions): LivekitSipEngine => {
   const { url, apiKey, apiSecret, trunks, log } = options;
   const sip = new SipClient(url, apiKey, apiSecret);
   const rooms = createLegRooms({
@@ -139,5 +146,19 @@ export const createLivekitSipEngine = (options: LivekitSipEngineOptions): SipPor
     },
 
     listLegs: () => rooms.list(),
+
+    check: async (trunk) => {
+      try {
+        return { ok: true, text: `LiveKit at ${url} has the outbound trunk ${await sipTrunkId(trunk)}` };
+      } catch (error) {
+        const fix = "livekit-server needs Redis for its SIP API; compare livekit_sip.api_key with its keys";
+        const reason = error instanceof Error ? error.message : String(error);
+        return { ok: false, text: `LiveKit at ${url} did not take the trunk: ${reason}`, fix };
+      }
+    },
+
+    close: () => {
+      for (const leg of legs.values()) leg.stopWatching();
+    },
   };
 };

@@ -1,0 +1,349 @@
+/** The composition root: the only file that knows two adapters. Builds everything from the configuration, starts it, stops it. */
+import { type Calls, createCallService } from "./calls/call-service.ts";
+import type { Clock, SipPort } from "./calls/ports.ts";
+import { callOptionsOf, numberPlanOf, policyOptionsOf, trunksOf } from "./config/domain.ts";
+import type { Config } from "./config/schema.ts";
+import { secretsOf } from "./config/summary.ts";
+import { GatewayError } from "./errors.ts";
+import { trunkId, type TrunkId } from "./ids.ts";
+import { createApiApp, type Readiness } from "./http/api-app.ts";
+import { createAppserviceApp } from "./http/appservice-app.ts";
+import { type Listener, startListener } from "./http/listener.ts";
+import type { Log } from "./log.ts";
+import { type Appservice, createAppservice } from "./matrix/appservice/appservice.ts";
+import { inviteGhost } from "./matrix/appservice/invite-ghost.ts";
+import { createNamespace, type Namespace } from "./matrix/appservice/namespace.ts";
+import { createCrossSigning } from "./matrix/crypto/cross-signing.ts";
+import { loadSealingKey } from "./matrix/crypto/sealing-key.ts";
+import { createMatrixHealth, type MatrixHealth } from "./matrix/health.ts";
+import { createHomeserver, type Homeserver } from "./matrix/homeserver.ts";
+import { createRtc, type Rtc } from "./matrix/rtc/rtc.ts";
+import { stickyMembersOf } from "./matrix/rtc/sticky-members.ts";
+import { createTransports } from "./matrix/rtc/transports.ts";
+import { createMediaPool, type MediaPool } from "./media/pool.ts";
+import { createCallObserver } from "./observability/call-observer.ts";
+import { createLogger } from "./observability/logger.ts";
+import { createMetrics, type Metrics } from "./observability/metrics.ts";
+import { type NamedResult, runChecks, type StartupCheck } from "./observability/startup-checks.ts";
+import { createPolicy, type Policy } from "./policy/policy.ts";
+import { createRateLimit } from "./policy/rate-limit.ts";
+import { type AsteriskEngine, createAsteriskEngine } from "./sip/asterisk/engine.ts";
+import { checkAsterisk } from "./sip/asterisk/health.ts";
+import type { AsteriskEngineOptions } from "./sip/asterisk/options.ts";
+import { createLivekitSipEngine, type LivekitSipEngine } from "./sip/livekit-sip/engine.ts";
+import { createSipRouter } from "./sip/sip-router.ts";
+import { openStore, type Store } from "./store/store.ts";
+
+/** Calls get this long to leave their rooms at a stop. Each part of an end is bounded to 2 s. */
+const SHUTDOWN_GRACE_MS = 5000;
+const REGISTRATION_ID = "matrixrtc-sip-gateway";
+/** Rejections of invites from servers that no rule names: per inviter and minute. */
+const REJECTIONS_PER_MINUTE = 10;
+
+export interface Gateway {
+  readonly apiUrl: string;
+  readonly appserviceUrl: string;
+  /** Ends all calls, then everything else. Resolves within about 10 s. */
+  stop(): Promise<void>;
+}
+
+const systemClock: Clock = {
+  nowMs: Date.now,
+  after: (delayMs, callback) => {
+    const timer = setTimeout(callback, delayMs);
+    return () => clearTimeout(timer);
+  },
+};
+
+interface Foundation {
+  readonly config: Config;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly store: Store;
+  readonly homeserver: Homeserver;
+  readonly namespace: Namespace;
+  readonly policy: Policy;
+}
+
+const layFoundation = (config: Config): Foundation => {
+  const { logging, homeserver, bot, store } = config;
+  const log = createLogger({ level: logging.level, showNumbers: logging.showNumbers, secrets: secretsOf(config) });
+  const serverName = homeserver.serverName;
+  return {
+    config,
+    log,
+    metrics: createMetrics(),
+    store: openStore({ path: store.path }),
+    homeserver: createHomeserver({ url: homeserver.url, asToken: homeserver.asToken }),
+    namespace: createNamespace({ serverName, botLocalpart: bot.localpart }),
+    policy: createPolicy({ options: policyOptionsOf(config), ownServer: serverName, clock: systemClock }),
+  };
+};
+
+interface Engines {
+  readonly sip: SipPort;
+  readonly checks: readonly StartupCheck[];
+  close(): void;
+}
+
+const asteriskOptionsOf = (config: Config): AsteriskEngineOptions | undefined => {
+  const { asterisk } = config;
+  const trunks = new Map(
+    config.trunks.flatMap((trunk) =>
+      trunk.engine === "asterisk" ? [[trunkId(trunk.name), trunk.asterisk] as const] : [],
+    ),
+  );
+  return asterisk === undefined || trunks.size === 0 ? undefined : { ...asterisk, trunks };
+};
+
+/** One engine per kind that a trunk of the configuration uses. */
+const createEngines = ({ config, log }: Foundation): Engines => {
+  const engineOfTrunk = new Map<TrunkId, SipPort>();
+  const checks: StartupCheck[] = [];
+  let asterisk: AsteriskEngine | undefined;
+  let livekitSip: LivekitSipEngine | undefined;
+  const asteriskOptions = asteriskOptionsOf(config);
+  if (asteriskOptions !== undefined) {
+    asterisk = createAsteriskEngine(asteriskOptions, log);
+    for (const trunk of asteriskOptions.trunks.keys()) engineOfTrunk.set(trunk, asterisk);
+    checks.push({ name: "asterisk", run: async () => joined(await checkAsterisk(asteriskOptions)) });
+  }
+  const livekitTrunks = config.trunks.filter((trunk) => trunk.engine === "livekit-sip");
+  if (config.livekitSip !== undefined && livekitTrunks.length > 0) {
+    const engine = createLivekitSipEngine({
+      ...config.livekitSip,
+      trunks: new Map(livekitTrunks.map((trunk) => [trunkId(trunk.name), trunk.livekitSip])),
+      log,
+    });
+    livekitSip = engine;
+    for (const trunk of livekitTrunks) {
+      const id = trunkId(trunk.name);
+      engineOfTrunk.set(id, engine);
+      checks.push({ name: `trunk ${id}`, run: () => engine.check(id) });
+    }
+  }
+  return {
+    sip: createSipRouter(engineOfTrunk),
+    checks,
+    close: () => {
+      asterisk?.close();
+      livekitSip?.close();
+    },
+  };
+};
+
+/** Several findings of one server as one line: all that is wrong, or all that is right. */
+const joined = (
+  results: readonly { readonly ok: boolean; readonly text: string; readonly fix?: string }[],
+): { ok: boolean; text: string; fix?: string } => {
+  const wrong = results.filter(({ ok }) => !ok);
+  const told = wrong.length > 0 ? wrong : results;
+  const fixes = told.flatMap(({ fix }) => fix ?? []);
+  return {
+    ok: wrong.length === 0,
+    text: told.map(({ text }) => text).join("; "),
+    ...(fixes.length === 0 ? {} : { fix: fixes.join("; ") }),
+  };
+};
+
+interface MatrixSide {
+  readonly appservice: Appservice;
+  readonly rtc: Rtc;
+}
+
+const createMatrixSide = async (
+  foundation: Foundation,
+  media: MediaPool,
+  hasDelayedEvents: () => boolean,
+): Promise<MatrixSide> => {
+  const { config, log, metrics, store, homeserver, namespace, policy } = foundation;
+  const { botUserId } = namespace;
+  const crossSigning = createCrossSigning({
+    homeserver,
+    store: store.identities,
+    sealingKey: await loadSealingKey(config.crypto.keyFile),
+  });
+  const appservice = createAppservice({
+    homeserver,
+    namespace,
+    hsToken: config.homeserver.hsToken,
+    botDisplayName: "Phone",
+    numberPlan: numberPlanOf(config),
+    policy,
+    sayAsGhost: (call, room, text) => rtc.sendNotice(call, room, text),
+    transactionLog: {
+      has: (id) => store.transactions.has(id),
+      add: (id) => {
+        metrics.transaction();
+        store.transactions.add(id);
+      },
+    },
+    ghostStore: store.ghosts,
+    rejectionLimit: createRateLimit({ perMinute: REJECTIONS_PER_MINUTE, clock: systemClock }),
+    botFetch: fetch,
+    onMalformedEvents: (count) => metrics.malformedEvents(count),
+    onUnreadableMembers: () => metrics.rtc("member.unreadable"),
+    nowMs: Date.now,
+    log,
+  });
+  const rtc = createRtc({
+    homeserver,
+    crossSigning,
+    log,
+    fallbackServiceUrl: config.rtc.transportUrl,
+    ensureGhost: async (ghost, displayName) => {
+      await appservice.users.ensure(ghost, displayName);
+    },
+    inviteAsBot: (room, ghost) => inviteGhost(homeserver, botUserId, room, ghost),
+    isGhost: (user) => namespace.isGhost(user),
+    delayedEventsSupported: hasDelayedEvents,
+    stickyMembers: stickyMembersOf(appservice.bot.client),
+    // The one way of media keys: from the ghost's device to its worker, never through an event or the store.
+    onMediaKey: (call, key) => media.setKey(call, key),
+    onUnreadableMember: (call, user) => log.warn({ callId: call, user }, "a member of the call cannot be read"),
+    onCount: (counter) => metrics.rtc(counter),
+  });
+  return { appservice, rtc };
+};
+
+const createMedia = ({ config, log, metrics }: Foundation): MediaPool =>
+  createMediaPool({
+    log,
+    maxCallsPerWorker: config.media.maxCallsPerWorker,
+    maxJoinsPerWorker: config.media.recycleAfterJoins,
+    onCallEnded: (_call, stats) => {
+      metrics.callAudio("fromPhone", stats.fromPhone);
+      metrics.callAudio("toPhone", stats.toPhone);
+    },
+  });
+
+/** The homeserver must be there and know us; without anything else the gateway starts, says so, and works once it is back. */
+const requireHomeserver = async (health: MatrixHealth, log: Log): Promise<boolean> => {
+  const [homeserver, delayed] = await runChecks(
+    [
+      { name: "homeserver", run: () => health.homeserver() },
+      { name: "delayed events", run: () => health.delayedEvents() },
+    ],
+    { log },
+  );
+  if (homeserver?.ok !== true) {
+    throw new GatewayError("HOMESERVER_UNAVAILABLE", `${homeserver?.text ?? ""}. ${homeserver?.fix ?? ""}`.trim());
+  }
+  return delayed?.ok === true;
+};
+
+interface Listeners {
+  readonly api: Listener;
+  readonly appservice: Listener;
+}
+
+const listen = async (
+  { config, log, metrics, store }: Foundation,
+  calls: Calls,
+  router: ReturnType<Appservice["connect"]>["router"],
+  readiness: () => Readiness,
+): Promise<Listeners> => {
+  const onRequest = metrics.httpRequest;
+  const appservice = await startListener({
+    app: createAppserviceApp({ router, onRequest, log }),
+    listen: config.appservice.listen,
+    configKey: "appservice.listen",
+  });
+  const tokens = config.api.tokens;
+  try {
+    const api = await startListener({
+      app: createApiApp({ calls, tokens, idempotencyStore: store.idempotency, metrics, readiness, onRequest, log }),
+      listen: config.api.listen,
+      configKey: "api.listen",
+    });
+    return { api, appservice };
+  } catch (error) {
+    await appservice.close(0);
+    throw error;
+  }
+};
+
+/** Runs the closers that were added so far, last first; each gets its chance. */
+const createUndo = (log: Log): { add(close: () => unknown): void; run(): Promise<void> } => {
+  const closers: (() => unknown)[] = [];
+  return {
+    add: (close) => closers.push(close),
+    run: async () => {
+      for (const close of closers.splice(0).reverse()) {
+        try {
+          await close();
+        } catch (error) {
+          log.warn({ error }, "a part could not be stopped cleanly");
+        }
+      }
+    },
+  };
+};
+
+/**
+ * Starts the gateway: checks what it depends on (one line each), ends what a crash left behind, and takes calls when it resolves.
+ * Rejects with GatewayError (CONFIG_INVALID, HOMESERVER_UNAVAILABLE), everything stopped again.
+ */
+export const startGateway = async (config: Config): Promise<Gateway> => {
+  const foundation = layFoundation(config);
+  const { log, homeserver, namespace, store } = foundation;
+  const undo = createUndo(log);
+  undo.add(() => store.close());
+  try {
+    const transports = createTransports({ homeserver, fallbackServiceUrl: config.rtc.transportUrl });
+    const { botUserId } = namespace;
+    const health = createMatrixHealth({ homeserver, transports, botUserId, registrationId: REGISTRATION_ID });
+    const hasDelayedEvents = await requireHomeserver(health, log);
+
+    const media = createMedia(foundation);
+    undo.add(() => media.close());
+    const engines = createEngines(foundation);
+    undo.add(() => engines.close());
+    const { appservice, rtc } = await createMatrixSide(foundation, media, () => hasDelayedEvents);
+    const calls = createCallService({
+      sip: engines.sip,
+      rtc,
+      media,
+      notices: appservice.notices,
+      store: store.calls,
+      observer: createCallObserver(foundation),
+      clock: systemClock,
+      rooms: appservice.rooms,
+      policy: foundation.policy,
+      plan: numberPlanOf(config),
+      trunks: trunksOf(config),
+      serverName: namespace.serverName,
+      log,
+      options: callOptionsOf(config),
+    });
+
+    let readiness: Readiness = { ready: false, checks: [] };
+    const connected = appservice.connect(calls);
+    const listeners = await listen(foundation, calls, connected.router, () => readiness);
+    undo.add(() => Promise.all([listeners.api.close(), listeners.appservice.close()]));
+    undo.add(() => appservice.bot.stop());
+    undo.add(() => calls.shutdown(SHUTDOWN_GRACE_MS));
+
+    // Bot first: the checks of the transport ask in its name, and it has to exist.
+    await connected.start();
+    await calls.recoverCalls();
+    const checks: readonly NamedResult[] = await runChecks(
+      [
+        { name: "appservice", run: () => health.ping() },
+        { name: "transport", run: () => health.transport() },
+        { name: "media", run: () => media.ready().then(() => ({ ok: true, text: "a media worker is ready" })) },
+        ...engines.checks,
+      ],
+      { log },
+    );
+    readiness = { ready: true, checks };
+    log.info(
+      { api: listeners.api.url, appservice: listeners.appservice.url, bot: botUserId },
+      "the gateway takes calls",
+    );
+    return { apiUrl: listeners.api.url, appserviceUrl: listeners.appservice.url, stop: () => undo.run() };
+  } catch (error) {
+    await undo.run();
+    throw error;
+  }
+};
