@@ -1,7 +1,7 @@
 /** Collects what callbacks bring and lets a test await it, instead of sleeping and looking. */
 export interface Recorder<T> {
   readonly all: readonly T[];
-  push(value: T): void;
+  readonly push: (value: T) => void;
   /** The first value, old or new, that fits. Rejects after `timeoutMs`, naming what is missing. */
   next(what: string, fits?: (value: T) => boolean, timeoutMs?: number): Promise<T>;
 }

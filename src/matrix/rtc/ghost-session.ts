@@ -52,6 +52,7 @@ export const createGhostSession = (
       if (!ended.signal.aborted) onFact(fact);
     },
     onMembershipWritten: () => {
+      context.membership = "written";
       writing?.resolve();
       writing = undefined;
     },
@@ -63,6 +64,7 @@ export const createGhostSession = (
       else writing.reject(refusal);
     },
     joined: false,
+    membership: "none",
     removed: false,
     encrypted: false,
   };
@@ -89,6 +91,7 @@ export const createGhostSession = (
       ended.signal.throwIfAborted();
       const written = Promise.withResolvers<void>();
       writing = written;
+      context.membership = "asked";
       call.join(
         // `livekit_alias` is read by nobody any more, but older clients expect it to be there.
         { type: "livekit", livekit_service_url: serviceUrl, livekit_alias: request.roomId },

@@ -1,5 +1,6 @@
 import { leaveRoom } from "./enter-room.ts";
-import { cancelDelayedLeaves } from "./leftovers.ts";
+import { cancelDelayedLeaves, emptyMembership } from "./leftovers.ts";
+import { memberStateKey } from "./member-events.ts";
 import type { SessionContext } from "./session-context.ts";
 import { within } from "./within.ts";
 
@@ -7,6 +8,19 @@ const LEAVE_TIMEOUT_MS = 2_000;
 /** Of it, for parts of `prepare` that still run. */
 const SETTLE_TIMEOUT_MS = 1_000;
 const MEMBERSHIP_TIMEOUT_MS = 1_200;
+
+/** Writes the leave: what the SDK's manager does, and what is left to do when it could not or has given up before. */
+const leaveMembership = async (context: SessionContext): Promise<void> => {
+  const { deps, request, call, device, deviceId } = context;
+  if (call === undefined || context.membership === "none") return;
+  const left = await call.leave(MEMBERSHIP_TIMEOUT_MS);
+  if (left && !context.removed) return;
+  const { ghost, roomId } = request;
+  await cancelDelayedLeaves(deps.homeserver, ghost, roomId);
+  if (context.membership !== "written" || context.removed) return;
+  const version = device?.client.getRoom(roomId)?.getVersion() ?? "";
+  await emptyMembership(deps.homeserver, ghost, roomId, memberStateKey(ghost, deviceId, version));
+};
 
 /** Takes everything back, within 2 s; a failing step never stops the next. Resolves with false when something stayed. */
 export const leaveCall = async (context: SessionContext): Promise<boolean> => {
@@ -33,17 +47,7 @@ export const leaveCall = async (context: SessionContext): Promise<boolean> => {
     false,
   );
   // Before the room is left: then it could not be written any more.
-  const membership = await step("membership", async () => {
-    const left = (await context.call?.leave(MEMBERSHIP_TIMEOUT_MS)) ?? true;
-    if (!left) throw new Error("the homeserver did not take the leave in time");
-    if (context.removed) {
-      await cancelDelayedLeaves(homeserver, {
-        ghost: request.ghost,
-        roomId: request.roomId,
-        spare: deps.liveDevices,
-      });
-    }
-  });
+  const membership = await step("membership", () => leaveMembership(context));
   const others = await Promise.all([
     ...closers.splice(0).map((close) => step("close", close)),
     // What `prepare` still does may bring a device or a join after this: then they go as well, later than the caller waits.

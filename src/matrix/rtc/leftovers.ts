@@ -28,15 +28,16 @@ export interface LeftoversScope {
 const isOneOf = (devices: ReadonlySet<DeviceId>, device: unknown): boolean => devices.has(device as DeviceId);
 
 /**
- * Cancels the delayed leaves that a crashed session left: they would fire into the membership of the next one (matrixrtc.md section 7).
- * The listing does not say of which device one is, so a ghost with a running session in the room keeps its own.
+ * Cancels the delayed leaves of a ghost in a room: those that a crashed session left would fire into the membership of the next one
+ * (matrixrtc.md section 7). The listing does not say of which device one is, so not for a ghost that has a running session there.
  */
-export const cancelDelayedLeaves = async (homeserver: Homeserver, scope: LeftoversScope): Promise<void> => {
-  const as = { userId: scope.ghost };
+export const cancelDelayedLeaves = async (homeserver: Homeserver, ghost: GhostUserId, room: RoomId): Promise<void> => {
+  const as = { userId: ghost };
   const path = matrixPath("client/unstable", ...DELAYED_EVENTS);
-  const listed = delayedSchema.safeParse(await homeserver.request({ method: "GET", path, as }));
+  // A homeserver without MSC4140 answers 404, which then means: none.
+  const listed = delayedSchema.safeParse(await homeserver.request({ method: "GET", path, as }).catch(ignoreGone));
   const stale = (listed.data?.delayed_events ?? []).filter(
-    (event) => event.room_id === scope.roomId && event.type === MEMBER_STATE_EVENT,
+    (event) => event.room_id === room && event.type === MEMBER_STATE_EVENT,
   );
   for (const { delay_id: id } of stale) {
     const cancel = matrixPath("client/unstable", ...DELAYED_EVENTS, id, "cancel");
@@ -44,9 +45,24 @@ export const cancelDelayedLeaves = async (homeserver: Homeserver, scope: Leftove
   }
 };
 
-/** It has fired or was cancelled meanwhile. */
+/** What was to be cancelled has fired meanwhile. */
 const ignoreGone = (error: unknown): void => {
   if (!(error instanceof MatrixError && error.status === 404)) throw error;
+};
+
+/** Ends one membership. */
+export const emptyMembership = async (
+  homeserver: Homeserver,
+  ghost: GhostUserId,
+  room: RoomId,
+  stateKey: string,
+): Promise<void> => {
+  await homeserver.request({
+    method: "PUT",
+    path: matrixPath("client/v3", "rooms", room, "state", MEMBER_STATE_EVENT, stateKey),
+    body: {},
+    as: { userId: ghost },
+  });
 };
 
 /** Writes `{}` to every membership of the ghost in the room that no running session holds. */
@@ -64,14 +80,7 @@ export const emptyMemberships = async (homeserver: Homeserver, scope: LeftoversS
       Object.keys(content).length > 0 &&
       !isOneOf(scope.spare, content["device_id"]),
   );
-  for (const { state_key: key } of stale) {
-    await homeserver.request({
-      method: "PUT",
-      path: matrixPath("client/v3", "rooms", scope.roomId, "state", MEMBER_STATE_EVENT, key),
-      body: {},
-      as,
-    });
-  }
+  for (const { state_key: key } of stale) await emptyMembership(homeserver, scope.ghost, scope.roomId, key);
 };
 
 export const deleteDevices = async (homeserver: Homeserver, scope: LeftoversScope): Promise<void> => {

@@ -74,9 +74,9 @@ const startCall = (context: SessionContext, device: GhostDevice, room: Room): Ca
 
 /** What a crashed session of this ghost left in the room would be seen as a second phone, or fire into this one's membership. */
 const removeStaleMemberships = async ({ deps, request }: SessionContext): Promise<void> => {
-  const scope = { ghost: request.ghost, roomId: request.roomId, spare: deps.liveDevices };
-  await cancelDelayedLeaves(deps.homeserver, scope);
-  await emptyMemberships(deps.homeserver, scope);
+  const { ghost, roomId } = request;
+  await cancelDelayedLeaves(deps.homeserver, ghost, roomId);
+  await emptyMemberships(deps.homeserver, { ghost, roomId, spare: deps.liveDevices });
 };
 
 /**

@@ -46,7 +46,7 @@ export const createRtc = (rtcDeps: RtcDeps): Rtc => {
     const isLive = sessionIn(roomId, ghost) !== undefined;
     const steps = [
       // The listing does not tell the delayed leave of a running session from an old one.
-      ...(isLive ? [] : [() => cancelDelayedLeaves(homeserver, scope)]),
+      ...(isLive ? [] : [() => cancelDelayedLeaves(homeserver, ghost, roomId)]),
       () => emptyMemberships(homeserver, scope),
       ...(isLive || options.leaveRoom !== true ? [] : [() => leaveRoom(homeserver, ghost, roomId)]),
       () => deleteDevices(homeserver, scope),

@@ -55,6 +55,8 @@ export interface SessionContext {
   device?: GhostDevice;
   call?: CallSession;
   joined: boolean;
+  /** How far the membership got: `asked` has a delayed leave at least, `written` is on the homeserver. */
+  membership: "none" | "asked" | "written";
   /** Put out of the room: nothing can be written there any more. */
   removed: boolean;
   encrypted: boolean;
