@@ -153,7 +153,7 @@ test("whatever happens, in whatever order, a shut-down call ends and leaves no l
       expect(new Set(world.transitions.flatMap(({ outcome }) => outcome ?? [])).size).toBe(1);
       expect(world.notices.filter(({ kind }) => kind === "call-failed").length).toBeLessThanOrEqual(1);
     }),
-    { numRuns: 600 },
+    { numRuns: 400 },
   );
   expect([...reached].toSorted()).toEqual(["active", "alerting", "connecting", "ended", "ending"]);
-});
+}, 60_000);
