@@ -179,7 +179,6 @@ function describeMember(
     if (isMember()) await leave().catch(() => {});
     await callHost(page, "logOut").catch(() => {});
     await context.close();
-    hearing.close();
   };
   return {
     ...device,

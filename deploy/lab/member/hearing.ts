@@ -6,7 +6,7 @@ export interface HeardTone extends HeardFrequency {
   readonly source: string;
   /** Arrival (epoch ms) of the first frame of the unbroken run of frames that carry the tone. */
   readonly firstFrameAtMs: number;
-  /** Arrival (epoch ms) of the frame that made it certain. */
+  /** Arrival (epoch ms) of the frame with which the tone had lasted a whole window. */
   readonly heardAtMs: number;
 }
 
@@ -17,8 +17,10 @@ export interface HearOptions {
   readonly withinMs?: number;
   /** Only audio that arrived after this moment counts (epoch ms). Default: from now on. */
   readonly sinceMs?: number;
-  /** Only this source; default any. */
-  readonly source?: string;
+  /** Only sources that fit; default any. */
+  readonly from?: (source: string) => boolean;
+  /** For the error message: who `from` stands for. */
+  readonly fromWhom?: string;
 }
 
 export interface Hearing {
@@ -31,7 +33,6 @@ export interface Hearing {
   sources(): string[];
   /** All that is kept, mixed on one time line: what a person would have heard. */
   recording(): Int16Array;
-  close(): void;
 }
 
 export interface HearingOptions {
@@ -49,7 +50,9 @@ interface Frame {
 
 interface Waiter {
   readonly frequencyHz: number;
-  readonly options: Required<Omit<HearOptions, "source" | "withinMs">> & { readonly source: string | undefined };
+  readonly minLevelDbfs: number;
+  readonly sinceMs: number;
+  readonly from: (source: string) => boolean;
   readonly resolve: (tone: HeardTone) => void;
 }
 
@@ -68,23 +71,19 @@ export function createHearing({ sampleRateHz, windowMs, keepMs }: HearingOptions
     (frames.get(source) ?? []).filter((frame) => frame.atMs > sinceMs);
 
   const check = (waiter: Waiter, source: string): HeardTone | undefined => {
-    const { frequencyHz, options } = waiter;
-    if (options.source !== undefined && options.source !== source) return undefined;
-    const fresh = since(source, options.sinceMs);
+    const { frequencyHz } = waiter;
+    if (!waiter.from(source)) return undefined;
+    const fresh = since(source, waiter.sinceMs);
     const window = lastSamples(fresh, windowSamples);
     if (window === undefined) return undefined;
     const levelDbfs = levelOf(window, sampleRateHz, frequencyHz);
-    if (levelDbfs < options.minLevelDbfs) return undefined;
+    if (levelDbfs < waiter.minLevelDbfs) return undefined;
     let first = fresh.length - 1;
     const carries = (frame: Frame): boolean => levelOf(frame.pcm, sampleRateHz, frequencyHz) >= levelDbfs - EDGE_DB;
     while (first > 0 && carries(fresh[first - 1]!)) first -= 1;
-    return {
-      source,
-      frequencyHz,
-      levelDbfs,
-      firstFrameAtMs: fresh[first]!.atMs,
-      heardAtMs: fresh.at(-1)!.atMs,
-    };
+    // The beginning of a tone fills only part of the window: its level is known when the tone has filled all of it.
+    if (lastSamples(fresh.slice(first), windowSamples) === undefined) return undefined;
+    return { source, frequencyHz, levelDbfs, firstFrameAtMs: fresh[first]!.atMs, heardAtMs: fresh.at(-1)!.atMs };
   };
 
   const settle = (waiter: Waiter, source: string): boolean => {
@@ -117,7 +116,9 @@ export function createHearing({ sampleRateHz, windowMs, keepMs }: HearingOptions
         };
         const waiter: Waiter = {
           frequencyHz,
-          options: { minLevelDbfs, sinceMs, source: options.source },
+          minLevelDbfs,
+          sinceMs,
+          from: options.from ?? (() => true),
           resolve: (tone) => {
             done();
             resolve(tone);
@@ -125,7 +126,7 @@ export function createHearing({ sampleRateHz, windowMs, keepMs }: HearingOptions
         };
         const timer = setTimeout(() => {
           done();
-          const from = options.source === undefined ? "" : ` from ${options.source}`;
+          const from = options.fromWhom === undefined ? "" : ` from ${options.fromWhom}`;
           reject(
             new Error(
               `no tone of ${frequencyHz} Hz at ${minLevelDbfs} dBFS or more${from} within ${withinMs / 1000} s; heard ${describe(
@@ -142,10 +143,6 @@ export function createHearing({ sampleRateHz, windowMs, keepMs }: HearingOptions
     heardSince,
     sources: () => [...frames.keys()],
     recording: () => mix([...frames.values()], sampleRateHz),
-    close: () => {
-      // Their timers reject them: nothing that waits is left hanging.
-      frames.clear();
-    },
   };
 }
 

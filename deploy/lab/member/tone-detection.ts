@@ -11,6 +11,7 @@ export const levelDbfs = (pcm: Int16Array, sampleRateHz: number, frequencyHz: nu
 
 const SCAN_WINDOW_MS = 200;
 const SCAN_FLOOR_DBFS = -50;
+const SPREAD_HZ = 60;
 const SCAN_STEP_HZ = 5;
 const SCAN_HZ = Array.from({ length: 3400 / SCAN_STEP_HZ }, (_, i) => (i + 1) * SCAN_STEP_HZ);
 // A long recording is sampled: a scan is for error messages and for "nothing of this is heard any more".
@@ -28,9 +29,13 @@ export function findTones(pcm: Int16Array, sampleRateHz: number): HeardFrequency
       if (known === undefined || known < peak.levelDbfs) loudest.set(peak.frequencyHz, peak.levelDbfs);
     }
   }
-  return [...loudest]
+  const tones = [...loudest]
     .map(([frequencyHz, levelDbfs]) => ({ frequencyHz, levelDbfs }))
     .sort((a, b) => b.levelDbfs - a.levelDbfs);
+  // A tone that begins or ends inside a window spreads to its neighbours.
+  return tones.filter((tone, i) =>
+    tones.slice(0, i).every((louder) => Math.abs(louder.frequencyHz - tone.frequencyHz) > SPREAD_HZ),
+  );
 }
 
 function peaks(pcm: Int16Array, sampleRateHz: number): HeardFrequency[] {
