@@ -1,0 +1,100 @@
+/** What the API takes and gives; the OpenAPI document is made from these. */
+import { z } from "zod";
+import { OUTCOMES } from "../calls/outcome.ts";
+import type { CallRecord } from "../calls/ports.ts";
+import { ERROR_CODES } from "../errors.ts";
+import { canonicalDigits, NUMBER_CLASSES } from "../numbering/phone-number.ts";
+
+const CALL_STATES = ["routing", "alerting", "connecting", "active", "ending", "ended"] as const;
+
+const roomIdSchema = z
+  .string()
+  .max(255)
+  .regex(/^![^\s]+$/, { error: "expected a room id, such as !abc:example.org" });
+
+export const addCallSchema = z.strictObject({
+  room_id: roomIdSchema.meta({
+    description: "Matrix room with a live call. The bot must be in it, with the power to invite.",
+  }),
+  number: z.string().min(1).max(64).meta({
+    description: "As a person would write it: `+33 1 40 50 60 70`, `01 40 50 60 70`, `1001`.",
+    example: "+33140506070",
+  }),
+});
+
+export const listCallsSchema = z.strictObject({
+  room_id: z.exactOptional(roomIdSchema).meta({ description: "Only calls of this room." }),
+  limit: z
+    .string()
+    .regex(/^\d{1,4}$/, { error: "expected a whole number" })
+    .transform(Number)
+    .refine((limit) => limit >= 1 && limit <= 500, { error: "expected 1 to 500" })
+    .prefault("50")
+    .meta({ description: "How many at most, 1 to 500." }),
+});
+
+const timestamp = (description: string) => z.iso.datetime().meta({ description });
+
+export const callSchema = z.strictObject({
+  call_id: z.string(),
+  room_id: z.string(),
+  user_id: z.string().meta({ description: "Matrix user of the phone." }),
+  number: z.string().meta({ description: "Canonical: E.164, or an extension." }),
+  number_class: z.enum(NUMBER_CLASSES),
+  direction: z.literal("outbound"),
+  state: z.enum(CALL_STATES),
+  outcome: z.enum(OUTCOMES).nullable().meta({ description: "How it ended; null while it runs." }),
+  cause: z
+    .strictObject({
+      sip_status: z.int().nullable(),
+      q850: z.int().nullable(),
+      text: z.string().nullable(),
+    })
+    .nullable()
+    .meta({ description: "What the far end said when it ended." }),
+  added_by: z.discriminatedUnion("type", [
+    z.strictObject({ type: z.literal("user"), user_id: z.string() }),
+    z.strictObject({ type: z.literal("token"), name: z.string() }),
+  ]),
+  created_at: timestamp("When it was asked for."),
+  answered_at: timestamp("When the phone was picked up.").nullable(),
+  ended_at: timestamp("When it was over.").nullable(),
+});
+
+export const callListSchema = z.strictObject({ calls: z.array(callSchema).meta({ description: "Newest first." }) });
+
+export const errorSchema = z.strictObject({
+  errcode: z.enum(ERROR_CODES).meta({ description: "Stable: programs decide by it." }),
+  error: z.string().meta({ description: "For people." }),
+});
+
+export type CallBody = z.output<typeof callSchema>;
+
+const isoTime = (ms: number | undefined): string | null => (ms === undefined ? null : new Date(ms).toISOString());
+
+/** A call as the API shows it. */
+export const callBody = (record: CallRecord): CallBody => ({
+  call_id: record.callId,
+  room_id: record.roomId,
+  user_id: record.ghost,
+  number: canonicalDigits(record.number),
+  number_class: record.number.class,
+  direction: record.direction,
+  state: record.state,
+  outcome: record.outcome ?? null,
+  cause:
+    record.cause === undefined
+      ? null
+      : {
+          sip_status: record.cause.sipStatus ?? null,
+          q850: record.cause.q850 ?? null,
+          text: record.cause.text ?? null,
+        },
+  added_by:
+    record.subject.kind === "user"
+      ? { type: "user", user_id: record.subject.userId }
+      : { type: "token", name: record.subject.name },
+  created_at: new Date(record.createdAtMs).toISOString(),
+  answered_at: isoTime(record.answeredAtMs),
+  ended_at: isoTime(record.endedAtMs),
+});

@@ -1,0 +1,88 @@
+/* oxlint-disable oxc/no-async-endpoint-handlers -- express 5 hands rejections to the error handler */
+import { json, type Response, Router } from "express";
+import { z } from "zod";
+import type { CallRecord, CallService, Subject } from "../calls/ports.ts";
+import { GatewayError } from "../errors.ts";
+import { callId, roomId } from "../ids.ts";
+import { type ApiToken, requireToken, tokenNameOf } from "./bearer.ts";
+import { addCallSchema, callBody, listCallsSchema } from "./call-schema.ts";
+import { createIdempotency, idempotencyKeySchema, type IdempotencyStore } from "./idempotency.ts";
+import { openApiDocument } from "./openapi.ts";
+
+export interface CallsApiDeps {
+  readonly calls: Pick<CallService, "add" | "get" | "list" | "hangup">;
+  readonly tokens: readonly ApiToken[];
+  readonly idempotencyStore: IdempotencyStore;
+}
+
+const BASE = "/api/v1";
+const MAX_BODY = "100kb";
+
+/** Parses input of a client; what is wrong comes back with the name of its field, never with its value. */
+const parse = <Schema extends z.ZodType>(schema: Schema, value: unknown, what: string): z.output<Schema> => {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const words = parsed.error.issues.map((issue) => {
+    const field = issue.path.join(".");
+    return field === "" ? issue.message : `${field}: ${issue.message}`;
+  });
+  throw new GatewayError("BAD_REQUEST", `${what}: ${words.join("; ")}`);
+};
+
+const subjectOf = (response: Response): Subject => ({ kind: "token", name: tokenNameOf(response) });
+
+/** Add, watch and end calls. Mounted at the root: routes with their whole path name themselves in metrics. */
+export const createCallsApi = ({ calls, tokens, idempotencyStore }: CallsApiDeps): Router => {
+  const idempotency = createIdempotency(idempotencyStore);
+  const document = openApiDocument();
+  const router = Router();
+
+  const find = (id: string): CallRecord => {
+    const call = calls.get(callId(id));
+    if (call === undefined) throw new GatewayError("CALL_NOT_FOUND", "There is no such call");
+    return call;
+  };
+
+  router.get(`${BASE}/openapi.json`, (_, response) => {
+    response.json(document);
+  });
+  // The token first: nobody else's body is read.
+  router.use(BASE, requireToken(tokens), json({ limit: MAX_BODY }));
+
+  router.post(`${BASE}/calls`, async (request, response) => {
+    const body = parse(addCallSchema, request.body, "The body must be JSON with room_id and number");
+    const subject = subjectOf(response);
+    const add = () => calls.add({ roomId: roomId(body.room_id), number: body.number, subject, via: "api" });
+    const header = request.get("Idempotency-Key");
+    let call: CallRecord;
+    if (header === undefined) call = await add();
+    else {
+      const key = parse(idempotencyKeySchema, header, "Idempotency-Key");
+      const tokenName = tokenNameOf(response);
+      const { callId: id, isRepeat } = await idempotency.once(
+        { tokenName, key, request: body },
+        async () => (await add()).callId,
+      );
+      if (isRepeat) response.set("Idempotent-Replayed", "true");
+      call = find(id);
+    }
+    response.status(201).location(`${BASE}/calls/${call.callId}`).json(callBody(call));
+  });
+
+  router.get(`${BASE}/calls`, (request, response) => {
+    const query = parse(listCallsSchema, request.query, "The query is wrong");
+    const filter = { limit: query.limit, ...(query.room_id === undefined ? {} : { roomId: roomId(query.room_id) }) };
+    response.json({ calls: calls.list(filter).map(callBody) });
+  });
+
+  router.get(`${BASE}/calls/:id`, (request, response) => {
+    response.json(callBody(find(request.params.id)));
+  });
+
+  router.delete(`${BASE}/calls/:id`, async (request, response) => {
+    const { callId: id } = find(request.params.id);
+    response.json(callBody(await calls.hangup({ callId: id, subject: subjectOf(response) })));
+  });
+
+  return router;
+};
