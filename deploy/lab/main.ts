@@ -3,6 +3,8 @@ import { resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
 
+import { timed } from "./cache.ts";
+import { installEverything } from "./install/everything.ts";
 import { type Lab, LAB_PARTS, type LabPart, startLab } from "./lab.ts";
 import { OUTSIDE_NUMBERS } from "./outside-world.ts";
 import { PHONE_COMMANDS, runPhoneCommand } from "./phones/console.ts";
@@ -15,6 +17,7 @@ Parts (those a part needs are started with it): ${LAB_PARTS.join(", ")}
   --folder DIR                where data and logs go, new, kept afterwards (default: a temporary one, removed)
   --registration FILE         an appservice registration for Synapse; may be given several times
   --rate-limits lab|shipped   Synapse's limits: raised for tests, or as shipped (default: lab)
+  --install                   only installs everything, also what Element Call needs
   --help                      this text
 `;
 
@@ -25,11 +28,16 @@ async function main(): Promise<void> {
       folder: { type: "string" },
       registration: { type: "string", multiple: true, default: [] },
       "rate-limits": { type: "string", default: "lab" },
+      install: { type: "boolean", default: false },
       help: { type: "boolean", default: false },
     },
   });
   if (values.help) {
     console.log(HELP);
+    return;
+  }
+  if (values.install) {
+    await timed("install everything", console.log, () => installEverything(console.log));
     return;
   }
   const unknown = positionals.find((name) => !(LAB_PARTS as string[]).includes(name));

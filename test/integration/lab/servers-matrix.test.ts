@@ -1,10 +1,13 @@
-import { afterAll, beforeAll, expect, test } from "@jest/globals";
+import { afterAll, beforeAll, expect, jest, test } from "@jest/globals";
 import { RoomServiceClient } from "livekit-server-sdk";
 
 import { type Lab, startLab } from "../../../deploy/lab/lab.ts";
 import { livekitRoomName } from "../../../deploy/lab/token-service/identity.ts";
 
 let lab: Lab;
+
+// Two cores may be shared with browsers and compilers; every wait inside has its own, shorter limit.
+jest.setTimeout(60_000);
 
 beforeAll(async () => {
   lab = await startLab({ parts: ["token-service"] });
@@ -96,4 +99,19 @@ test("an encrypted room with its members joined, where everybody may be in a cal
   await expect(
     lab.homeserver.request("PUT", `${path}/state/org.matrix.msc3401.call.member/_erik`, { user: erik, body: {} }),
   ).resolves.toHaveProperty("event_id");
+});
+
+test("with the limits as shipped 25 messages at once pass, more than Synapse's default, and 50 do not", async () => {
+  await using shipped = await startLab({ parts: ["synapse"], rateLimits: "shipped" });
+  const { homeserver } = shipped;
+  const user = await homeserver.createUser("fay");
+  const roomId = await homeserver.createRoom({ creator: user, encrypted: false, name: "Room" });
+  const send = (count: number) =>
+    homeserver.request("PUT", `/_matrix/client/v3/rooms/${encodeURIComponent(roomId)}/send/m.room.message/${count}`, {
+      user,
+      body: { msgtype: "m.text", body: "hello" },
+    });
+  for (let count = 0; count < 25; count++) await send(count);
+  const more = Promise.all(Array.from({ length: 25 }, (_, count) => send(100 + count)));
+  await expect(more).rejects.toMatchObject({ status: 429, errcode: "M_LIMIT_EXCEEDED" });
 });

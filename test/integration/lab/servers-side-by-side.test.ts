@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from "@jest/globals";
+import { afterAll, beforeAll, expect, jest, test } from "@jest/globals";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,6 +7,9 @@ import { type Lab, startLab } from "../../../deploy/lab/lab.ts";
 import { runPhoneCommand } from "../../../deploy/lab/phones/console.ts";
 
 const labs: Lab[] = [];
+
+// Two cores may be shared with browsers and compilers; every wait inside has its own, shorter limit.
+jest.setTimeout(60_000);
 
 beforeAll(async () => {
   labs.push(

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 
-import { afterAll, beforeAll, expect, test } from "@jest/globals";
+import { afterAll, beforeAll, expect, jest, test } from "@jest/globals";
 
 import { dominantFrequency, slice, toneLevels } from "../../../deploy/lab/audio/analysis.ts";
 import { toneSamples, TONES_HZ } from "../../../deploy/lab/audio/tone.ts";
@@ -11,6 +11,9 @@ import { type AriClient, connectAri, connectMedia } from "./ari-client.ts";
 
 let lab: Lab;
 let ari: AriClient;
+
+// Two cores may be shared with browsers and compilers; every wait inside has its own, shorter limit.
+jest.setTimeout(60_000);
 
 beforeAll(async () => {
   lab = await startLab({ parts: ["phones", "trunk-peer"] });
