@@ -45,7 +45,7 @@ export const createConference = (deps: ConferenceDeps): Conference => {
   const calls = new Map<string, Call>();
   let rateHz: SampleRateHz = 8000;
   let mixer = createMixer(samplesPerFrame(rateHz));
-  const listener = createListener(rateHz);
+  const listener = createListener(rateHz, deps.nowMs);
 
   const callOf = (callId: string): Call => {
     const call = calls.get(callId);

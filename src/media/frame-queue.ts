@@ -1,14 +1,19 @@
+import { FRAME_MS } from "./frame.ts";
 import { isAudible } from "./levels.ts";
 
 /** More than this at once is what piled up while we were not running: only the newest frame is still worth playing. */
 const CAPACITY = 5;
-/** Frames between two looks at how full the queue stays: 1 s. */
-const WINDOW = 50;
+/** Frames between two looks at how long frames wait: 2 s. */
+const WINDOW_FRAMES = 100;
+/** What a frame has to wait at least, as a cushion for jitter. */
+const CUSHION_MS = 4;
+/** Frames that a pause is waited for before one is taken out of speech. */
+const PATIENCE_FRAMES = 50;
 
 /**
- * Evens out arrival (somebody else's clock) and use (our tick). One frame at most waits where all is calm; the first gap leaves one
- * frame more in it, which then covers that much jitter. What stays in the queue through a whole second is not needed and is taken
- * out in a pause: that is clock drift, or what a burst left behind.
+ * Evens out arrival (somebody else's clock) and use (our tick). A gap leaves one frame more in the queue, which then covers that
+ * much jitter; when every frame of two seconds waited a whole frame longer than needed, one is taken out, in a pause if one
+ * comes. Clock drift and bursts are the same to it.
  */
 export interface FrameQueue {
   /** Copies the samples. */
@@ -20,57 +25,69 @@ export interface FrameQueue {
   takeDropped(): number;
 }
 
-export const createFrameQueue = (samples: number): FrameQueue => {
+export const createFrameQueue = (samplesPerFrame: number, nowMs: () => number): FrameQueue => {
   // One slot more than the capacity: the frame handed out last must survive a push.
-  const slots = Array.from({ length: CAPACITY + 1 }, () => new Int16Array(samples));
+  const slots = Array.from({ length: CAPACITY + 1 }, () => ({ samples: new Int16Array(samplesPerFrame), atMs: 0 }));
   let head = 0;
   let length = 0;
   let dropped = 0;
-  let least = CAPACITY;
-  let popsInWindow = 0;
+  let leastWaitMs = Infinity;
+  let framesInWindow = 0;
   let surplus = 0;
+  let patience = 0;
 
   const drop = (frames: number): void => {
     head = (head + frames) % slots.length;
     length -= frames;
     dropped += frames;
   };
-  const look = (): void => {
-    least = Math.min(least, length);
-    popsInWindow += 1;
-    if (popsInWindow < WINDOW) return;
-    surplus = Math.max(0, least - 1);
-    least = CAPACITY;
-    popsInWindow = 0;
+  const restartWindow = (): void => {
+    leastWaitMs = Infinity;
+    framesInWindow = 0;
+  };
+  const look = (waitedMs: number): void => {
+    leastWaitMs = Math.min(leastWaitMs, waitedMs);
+    framesInWindow += 1;
+    if (framesInWindow < WINDOW_FRAMES) return;
+    surplus = Math.max(0, Math.floor((leastWaitMs - CUSHION_MS) / FRAME_MS));
+    patience = PATIENCE_FRAMES;
+    restartWindow();
+  };
+  const takeOutSurplus = (): void => {
+    if (surplus === 0 || length < 2) return;
+    patience -= 1;
+    if (patience > 0 && isAudible(slots[head]!.samples)) return;
+    drop(1);
+    surplus -= 1;
+    restartWindow();
   };
 
   return {
-    push(frame) {
+    push(samples) {
       if (length === CAPACITY) drop(length);
-      slots[(head + length) % slots.length]!.set(frame);
+      const slot = slots[(head + length) % slots.length]!;
+      slot.samples.set(samples);
+      slot.atMs = nowMs();
       length += 1;
     },
     pop() {
       if (length === 0) {
-        look();
+        surplus = 0;
+        restartWindow();
         return undefined;
       }
-      if (surplus > 0 && length > 1 && (surplus > 1 || !isAudible(slots[head]!))) {
-        drop(1);
-        surplus -= 1;
-      }
-      const frame = slots[head]!;
+      takeOutSurplus();
+      const { samples, atMs } = slots[head]!;
       head = (head + 1) % slots.length;
       length -= 1;
-      look();
-      return frame;
+      look(nowMs() - atMs);
+      return samples;
     },
     clear() {
       head = 0;
       length = 0;
       surplus = 0;
-      least = CAPACITY;
-      popsInWindow = 0;
+      restartWindow();
     },
     takeDropped() {
       const count = dropped;

@@ -40,7 +40,7 @@ export interface Listener {
   takeCounts(): { lost: number; dropped: number };
 }
 
-export const createListener = (initialRateHz: SampleRateHz): Listener => {
+export const createListener = (initialRateHz: SampleRateHz, nowMs: () => number): Listener => {
   let rateHz = initialRateHz;
   /** Connected ones, oldest first. */
   const clients: SfuClient[] = [];
@@ -70,7 +70,7 @@ export const createListener = (initialRateHz: SampleRateHz): Listener => {
     const known = sources.get(client);
     let source = known?.get(track);
     if (known !== undefined && source === undefined) {
-      source = { queue: createFrameQueue(samplesPerFrame(rateHz)), decode: createDecoder(rateHz) };
+      source = { queue: createFrameQueue(samplesPerFrame(rateHz), nowMs), decode: createDecoder(rateHz) };
       known.set(track, source);
     }
     return source;

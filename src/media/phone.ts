@@ -56,7 +56,7 @@ export const createPhone = (options: PhoneOptions): Phone => {
   let rateHz: SampleRateHz = 8000;
   let decode = createDecoder(rateHz);
   let encode: ((samples: Int16Array) => Frame) | undefined;
-  let queue = createFrameQueue(samplesPerFrame(rateHz));
+  let queue = createFrameQueue(samplesPerFrame(rateHz), nowMs);
   let bridged = false;
   let held = false;
   let sfuConnected = false;
@@ -122,7 +122,7 @@ export const createPhone = (options: PhoneOptions): Phone => {
       if (rateHz === sampleRateHz) return;
       rateHz = sampleRateHz;
       decode = createDecoder(rateHz);
-      queue = createFrameQueue(samplesPerFrame(rateHz));
+      queue = createFrameQueue(samplesPerFrame(rateHz), nowMs);
       playing = undefined;
     },
     onLegFrame(frame) {

@@ -10,15 +10,18 @@ import type { Leg, LegEvents } from "./port.ts";
 type AsteriskMedia = Extract<LegMedia, { kind: "asterisk-websocket" }>;
 
 const CONNECT_TIMEOUT_MS = 3000;
-const STATUS_INTERVAL_MS = 1000;
+/** Frames between two looks at Asterisk's queue: half a second. */
+const STATUS_EVERY_FRAMES = 25;
+/** On hold no frames are sent, but a dead connection is noticed all the same. */
+const IDLE_STATUS_MS = 1000;
 /** Asterisk answers within milliseconds; a connection without an answer for this long is dead (half-open TCP). */
 const STATUS_TIMEOUT_MS = 5000;
 /** Asterisk's queue is emptied beyond this: it was stopped, or the network was, and all of it would be delay. */
 const FLUSH_ABOVE_FRAMES = 5;
 /** 60 ms, the most that may wait there. */
 const MAX_FAR_FRAMES = 3;
-/** Looks in a row after which a queue of two frames is not jitter but clock drift. */
-const LOOKS_BEFORE_TRIM = 3;
+/** Looks in a row that found more than the frame just sent: that is not jitter but clock drift, or what a burst left. */
+const LOOKS_BEFORE_TRIM = 4;
 /** Frames that pass while a pause is waited for to leave one out. */
 const TRIM_PATIENCE_FRAMES = 25;
 /** Frames that may wait on our side of the connection. */
@@ -93,10 +96,15 @@ export const connectAsteriskLeg = async (media: AsteriskMedia, events: LegEvents
     }
   };
 
+  let framesSinceStatus = 0;
+  const askStatus = (): void => {
+    framesSinceStatus = 0;
+    socket.send("GET_STATUS");
+  };
   const statusTimer = setInterval(() => {
     if (performance.now() - lastStatusAtMs > STATUS_TIMEOUT_MS) fail("Asterisk's media connection does not answer");
-    else socket.send("GET_STATUS");
-  }, STATUS_INTERVAL_MS);
+    else if (performance.now() - lastStatusAtMs > IDLE_STATUS_MS) askStatus();
+  }, IDLE_STATUS_MS);
   socket.on("message", (data: Buffer, isBinary: boolean) => {
     if (isBinary) receive(data);
     else onText(data.toString());
@@ -115,6 +123,9 @@ export const connectAsteriskLeg = async (media: AsteriskMedia, events: LegEvents
       }
       const bytes = frame.codec === "slin" ? bytesOf(frame.samples) : frame.payload;
       socket.send(bytes);
+      framesSinceStatus += 1;
+      // Right behind a frame, so that every look counts the same moment of the 20 ms.
+      if (framesSinceStatus >= STATUS_EVERY_FRAMES) askStatus();
     },
     takeDropped() {
       const { dropped } = queue;

@@ -49,6 +49,8 @@ export const createNativeSfuClient = (options: SfuClientOptions): SfuClient => {
   installEventRouter();
   const { address, events } = options;
   const room = new Room();
+  // rtc-node adds one listener per subscribed track: more than ten is no leak.
+  room.setMaxListeners(0);
   const decode = createDecoder(MICROPHONE_RATE_HZ);
   /** The newest of each index; the ring of the native side holds as many. */
   const keys: MediaKey[] = [];
