@@ -1,0 +1,195 @@
+import { once } from "node:events";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import express, { type RequestHandler } from "express";
+import type { Lab } from "../../../deploy/lab/lab.ts";
+import { startLab } from "../../../deploy/lab/lab.ts";
+import type { LabUser } from "../../../deploy/lab/homeserver.ts";
+import type { AddPhone, CallRecord, CallService } from "../../../src/calls/ports.ts";
+import { callId, ghostUserId, legId, userId, type GhostUserId, type RoomId } from "../../../src/ids.ts";
+import { createAppservice, type Appservice } from "../../../src/matrix/appservice/appservice.ts";
+import { createNamespace } from "../../../src/matrix/appservice/namespace.ts";
+import { createRegistration, registrationYaml } from "../../../src/matrix/appservice/registration.ts";
+import type { GhostStore, UserProfile } from "../../../src/matrix/appservice/users.ts";
+import { createHomeserver, matrixPath, type Homeserver } from "../../../src/matrix/homeserver.ts";
+import { ghostOf } from "../../../src/numbering/ghost-id.ts";
+import { parseNumber } from "../../../src/numbering/parse.ts";
+import { createPolicy } from "../../../src/policy/policy.ts";
+import { createTestLog, type LogLine } from "../log.ts";
+import { createRecorder, type Recorder } from "../recorder.ts";
+
+export const PLAN = { country: "FR", extensionPatterns: ["1XXX"] };
+export const HS_TOKEN = "hs-token-of-the-test";
+
+/** The calls as the appservice knows them: what it asks for is recorded, `answer` decides. */
+export interface FakeCalls extends CallService {
+  readonly added: Recorder<AddPhone>;
+  readonly removed: Recorder<{ room: RoomId; ghost: GhostUserId; reason: string }>;
+  answer: (request: AddPhone) => Promise<CallRecord>;
+  running: CallRecord[];
+}
+
+const createFakeCalls = (serverName: string): FakeCalls => {
+  const added = createRecorder<AddPhone>();
+  const removed = createRecorder<{ room: RoomId; ghost: GhostUserId; reason: string }>();
+  const calls: FakeCalls = {
+    added,
+    removed,
+    running: [],
+    answer: async (request) => {
+      const number = parseNumber(request.number, PLAN);
+      const record: CallRecord = {
+        callId: callId("call-1"),
+        legId: legId("leg-1"),
+        direction: "outbound",
+        roomId: request.roomId,
+        ghost: ghostOf(number, serverName),
+        number,
+        subject: request.subject,
+        state: "alerting",
+        createdAtMs: Date.now(),
+      };
+      calls.running.push(record);
+      return record;
+    },
+    add: (request) => {
+      added.push(request);
+      return calls.answer(request);
+    },
+    hangup: async ({ callId: id }) => {
+      const record = calls.running.find((call) => call.callId === id);
+      if (record === undefined) throw new Error("no such call");
+      calls.running = calls.running.filter((call) => call !== record);
+      return { ...record, state: "ended" };
+    },
+    inRoom: (room) => calls.running.filter((call) => call.roomId === room),
+    get: (id) => calls.running.find((call) => call.callId === id),
+    list: () => calls.running,
+    ghostRemoved: (room, ghost, reason) => removed.push({ room, ghost, reason }),
+    shutdown: async () => {},
+  };
+  return calls;
+};
+
+export const createMemoryGhostStore = (): GhostStore => {
+  const profiles = new Map<string, UserProfile>();
+  let avatar: string | undefined;
+  return {
+    get: (user) => profiles.get(user),
+    put: (user, profile) => void profiles.set(user, profile),
+    getAvatarUrl: () => avatar,
+    setAvatarUrl: (mxc) => (avatar = mxc),
+  };
+};
+
+export interface TransactionSeen {
+  readonly path: string;
+  readonly status: number;
+}
+
+export interface AppserviceLab extends AsyncDisposable {
+  readonly lab: Lab;
+  readonly homeserver: Homeserver;
+  readonly appservice: Appservice;
+  readonly calls: FakeCalls;
+  readonly url: string;
+  readonly botId: string;
+  readonly logLines: readonly LogLine[];
+  /** What Synapse asked of us and what we answered. */
+  readonly requests: Recorder<TransactionSeen>;
+  readonly unreadable: Recorder<{ room: RoomId; count: number }>;
+  ghost(digits: string): GhostUserId;
+  /** The membership event of a user, as somebody in the room sees it. */
+  memberOf(room: string, user: string, asUser: LabUser): Promise<{ membership: string; reason?: string }>;
+  invite(room: string, user: string, by: LabUser): Promise<void>;
+}
+
+const listen = async (handler: RequestHandler): Promise<{ url: string; close: () => void }> => {
+  const server = createServer(express().use(handler)).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const close = (): void => {
+    server.close();
+    server.closeAllConnections();
+  };
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, close };
+};
+
+/** Synapse with the appservice side of the gateway registered and its bot running; calls are fake. */
+export const startAppserviceLab = async (): Promise<AppserviceLab> => {
+  const folder = await mkdtemp(join(tmpdir(), "mrtc-appservice-"));
+  let router: RequestHandler = (_, response) => void response.status(503).json({});
+  const requests = createRecorder<TransactionSeen>();
+  const { url, close } = await listen((request, response, next) => {
+    response.on("finish", () => requests.push({ path: request.originalUrl, status: response.statusCode }));
+    router(request, response, next);
+  });
+  // The lab chooses its ports, so the server name is not known before it runs: any port is meant.
+  const namespaceOfAnyPort = createNamespace({ serverName: "127.0.0.1:PORT", botLocalpart: "phone" });
+  const registration = createRegistration({ namespace: namespaceOfAnyPort, url, hsToken: HS_TOKEN });
+  const registrationFile = join(folder, "registration.yaml");
+  await writeFile(registrationFile, registrationYaml(registration).replaceAll("PORT", "[0-9]+"));
+  const lab = await startLab({ parts: ["synapse"], registrationFiles: [registrationFile] });
+
+  const { serverName } = lab.homeserver;
+  const homeserver = createHomeserver({ url: lab.homeserver.url, asToken: registration.as_token });
+  const namespace = createNamespace({ serverName, botLocalpart: "phone" });
+  const clock = { nowMs: () => Date.now(), after: () => () => {} };
+  const rules = [{ users: [`@alice:${serverName}`], classes: ["internal", "national"] as const }];
+  const policy = createPolicy({ options: { rules, attemptsPerMinute: 1000 }, ownServer: serverName, clock });
+  const transactions = new Set<string>();
+  const { log, lines } = createTestLog();
+  const calls = createFakeCalls(serverName);
+  const unreadable = createRecorder<{ room: RoomId; count: number }>();
+  const appservice = createAppservice({
+    homeserver,
+    namespace,
+    hsToken: HS_TOKEN,
+    botDisplayName: "Phone",
+    numberPlan: PLAN,
+    policy,
+    sayAsGhost: async () => {},
+    transactionLog: { has: (id) => transactions.has(id), add: (id) => void transactions.add(id) },
+    ghostStore: createMemoryGhostStore(),
+    rejectionLimit: { attempt: () => 0 },
+    botFetch: fetch,
+    onMalformedEvents: () => {},
+    onUnreadableMembers: (room, count) => unreadable.push({ room, count }),
+    nowMs: () => Date.now(),
+    log,
+  });
+  const connected = appservice.connect(calls);
+  router = connected.router;
+  await connected.start();
+
+  return {
+    lab,
+    homeserver,
+    appservice,
+    calls,
+    url,
+    botId: namespace.botUserId,
+    logLines: lines,
+    requests,
+    unreadable,
+    ghost: (digits) => ghostUserId(`@tel_${digits}:${serverName}`),
+    memberOf: async (room, user, asUser) => {
+      const path = matrixPath("client/v3", "rooms", room, "state", "m.room.member", user);
+      return lab.homeserver.request("GET", path, { user: asUser });
+    },
+    invite: async (room, user, by) => {
+      await lab.homeserver.request("POST", matrixPath("client/v3", "rooms", room, "invite"), {
+        body: { user_id: userId(user) },
+        user: by,
+      });
+    },
+    [Symbol.asyncDispose]: async () => {
+      await appservice.bot.stop();
+      close();
+      await lab.stop();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+};
