@@ -302,7 +302,8 @@ export const startGateway = async (config: Config): Promise<Gateway> => {
     const { appservice, rtc } = await createMatrixSide(foundation, media, () => hasDelayedEvents);
     const calls = createCallService({
       sip: engines.sip,
-      rtc,
+      // What a crash left is over: its ghosts leave their rooms as well.
+      rtc: { ...rtc, cleanUp: (ghost, room) => rtc.cleanUp(ghost, room, { leaveRoom: true }) },
       media,
       notices: appservice.notices,
       store: store.calls,
