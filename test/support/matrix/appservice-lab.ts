@@ -13,13 +13,13 @@ import { callId, ghostUserId, legId, userId, type GhostUserId, type RoomId } fro
 import { createAppservice, type Appservice } from "../../../src/matrix/appservice/appservice.ts";
 import { createNamespace } from "../../../src/matrix/appservice/namespace.ts";
 import { createRegistration, registrationYaml } from "../../../src/matrix/appservice/registration.ts";
-import type { GhostStore, UserProfile } from "../../../src/matrix/appservice/users.ts";
 import { createHomeserver, matrixPath, type Homeserver } from "../../../src/matrix/homeserver.ts";
 import { ghostOf } from "../../../src/numbering/ghost-id.ts";
 import { parseNumber } from "../../../src/numbering/parse.ts";
 import { createPolicy } from "../../../src/policy/policy.ts";
 import { createTestLog, type LogLine } from "../log.ts";
 import { createRecorder, type Recorder } from "../recorder.ts";
+import { createMemoryGhostStore } from "./ghost-store.ts";
 
 export const PLAN = { country: "FR", extensionPatterns: ["1XXX"] };
 export const HS_TOKEN = "hs-token-of-the-test";
@@ -72,17 +72,6 @@ const createFakeCalls = (serverName: string): FakeCalls => {
     shutdown: async () => {},
   };
   return calls;
-};
-
-export const createMemoryGhostStore = (): GhostStore => {
-  const profiles = new Map<string, UserProfile>();
-  let avatar: string | undefined;
-  return {
-    get: (user) => profiles.get(user),
-    put: (user, profile) => void profiles.set(user, profile),
-    getAvatarUrl: () => avatar,
-    setAvatarUrl: (mxc) => (avatar = mxc),
-  };
 };
 
 export interface TransactionSeen {
