@@ -13,7 +13,7 @@ const distance = (from: string, to: string): number => {
 };
 
 /** The known word that was probably meant, if one is close enough. */
-export const suggest = (word: string, known: readonly string[]): string | undefined => {
+const suggest = (word: string, known: readonly string[]): string | undefined => {
   const allowed = Math.max(1, Math.floor(word.length / 3));
   return known
     .map((candidate) => ({ candidate, away: distance(word.toLowerCase(), candidate) }))
