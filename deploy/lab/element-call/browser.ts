@@ -26,5 +26,12 @@ const FLAGS = [
 /** Chromium of the system, headless. */
 export async function launchBrowser(progress: Progress): Promise<Browser> {
   const executablePath = await installChromium(progress);
-  return chromium.launch({ executablePath, args: FLAGS });
+  return chromium.launch({
+    executablePath,
+    args: FLAGS,
+    // On a signal Playwright would end this process at once; whoever started the lab stops it in order.
+    handleSIGINT: false,
+    handleSIGTERM: false,
+    handleSIGHUP: false,
+  });
 }

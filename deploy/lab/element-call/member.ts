@@ -7,7 +7,13 @@ import { createHearing, type Hearing, type HearOptions, type HeardTone, nowMs } 
 import type { HeardFrequency } from "../member/tone-detection.ts";
 import { receiveCapture } from "./capture.ts";
 import type { ElementCallHost } from "./host.ts";
-import { type CallIntent, CAPTURE_RATE_HZ, type PageEvent, type RoomMessage } from "./page/protocol.ts";
+import {
+  type CallIntent,
+  CAPTURE_RATE_HZ,
+  type LabHostApi,
+  type PageEvent,
+  type RoomMessage,
+} from "./page/protocol.ts";
 import { readText, readTiles, type Tile } from "./tiles.ts";
 
 export interface ElementCallOptions {
@@ -60,6 +66,7 @@ export interface ElementCallMember extends AsyncDisposable {
 }
 
 const POLL_MS = 100;
+const CALL_TIMEOUT_MS = 30_000;
 
 /** The user's device is in the room, known to the server and to this page's crypto; Element Call is not open yet. */
 export async function openElementCall(options: ElementCallOptions): Promise<ElementCallMember> {
@@ -91,8 +98,9 @@ export async function openElementCall(options: ElementCallOptions): Promise<Elem
         driver: "automated",
       }),
     );
-    const device = await callHost<{ userId: string; deviceId: string }>(page, "ready", undefined);
-    return describeMember(page, context, hearing, facts, device);
+    const callHost = createCaller(page, facts);
+    const device = await callHost<{ userId: string; deviceId: string }>("ready");
+    return describeMember(page, context, hearing, facts, callHost, device);
   } catch (error) {
     await context.close();
     throw error;
@@ -134,18 +142,31 @@ async function watchPage(page: Page): Promise<PageFacts> {
 }
 
 /** Calls a method of `window.labHost`, or awaits a property of it (`args` undefined). */
-async function callHost<T = void>(page: Page, member: string, args: unknown[] | undefined = []): Promise<T> {
-  const call = args.map((argument) => JSON.stringify(argument)).join(", ");
-  return page.evaluate(
-    `(async () => { const it = window.labHost.${member}; return await (typeof it === "function" ? it(${call}) : it); })()`,
-  );
-}
+type CallHost = <T = void>(member: keyof LabHostApi, args?: unknown[]) => Promise<T>;
+
+const createCaller =
+  (page: Page, facts: PageFacts): CallHost =>
+  async (member, args) => {
+    const call = args === undefined ? "" : `(${args.map((argument) => JSON.stringify(argument)).join(", ")})`;
+    const timer = new AbortController();
+    const tooLate = delay(CALL_TIMEOUT_MS, undefined, { signal: timer.signal }).then(() => {
+      throw new Error(`the page did not answer to ${member}; console: ${lastComplaints(facts)}`);
+    });
+    try {
+      return (await Promise.race([page.evaluate(`window.labHost.${member}${call}`), tooLate])) as never;
+    } finally {
+      timer.abort();
+    }
+  };
+
+const lastComplaints = (facts: PageFacts): string => facts.complaints.slice(-5).join(" | ") || "no errors";
 
 function describeMember(
   page: Page,
   context: BrowserContext,
   hearing: Hearing,
   facts: PageFacts,
+  callHost: CallHost,
   device: { readonly userId: string; readonly deviceId: string },
 ): ElementCallMember {
   const isMember = (): boolean => facts.events.findLast((event) => event.kind === "membership")?.present ?? false;
@@ -168,21 +189,21 @@ function describeMember(
     const seen = JSON.stringify(await tiles().catch(() => []));
     throw new Error(
       `${device.userId} did not see ${what} within ${withinMs / 1000} s; tiles: ${seen}; text: ${shown}; ` +
-        `console: ${facts.complaints.slice(-5).join(" | ") || "no errors"}`,
+        `console: ${lastComplaints(facts)}`,
     );
   };
   const leave = async (): Promise<void> => {
-    await callHost(page, "hangUp");
+    await callHost("hangUp", []);
     await until("its own membership go", 10_000, async () => (isMember() ? undefined : true));
   };
   const close = async (): Promise<void> => {
     if (isMember()) await leave().catch(() => {});
-    await callHost(page, "logOut").catch(() => {});
+    await callHost("logOut", []).catch(() => {});
     await context.close();
   };
   return {
     ...device,
-    join: () => callHost(page, "join"),
+    join: () => callHost("join", []),
     waitForJoined: async (withinMs = 20_000) => {
       await until("itself joined", withinMs, async () => {
         if (!isMember()) return undefined;
@@ -206,11 +227,11 @@ function describeMember(
     heardSince: (sinceMs) => hearing.heardSince(sinceMs),
     recording: () => ({ pcm: hearing.recording(), sampleRateHz: CAPTURE_RATE_HZ }),
     setMicrophoneTone: (frequencyHz) => inFrame(`window.labMicrophone.setTone(${frequencyHz})`),
-    setMicrophoneMuted: (muted) => callHost(page, "setMicrophoneMuted", [muted]),
-    sendMessage: (body) => callHost(page, "sendMessage", [body]),
+    setMicrophoneMuted: (muted) => callHost("setMicrophoneMuted", [muted]),
+    sendMessage: (body) => callHost("sendMessage", [body]),
     waitForMessage: (predicate, withinMs = 10_000) =>
       until("such a message", withinMs, async () => facts.messages.find(predicate)),
-    invite: (userId) => callHost(page, "invite", [userId]),
+    invite: (userId) => callHost("invite", [userId]),
     screenshot: async (path) => {
       await page.screenshot({ path });
     },

@@ -14,11 +14,13 @@ const TIMEOUT_MS = 90_000;
 let lab: Lab;
 let alice: LabUser;
 let bob: LabUser;
+let carol: LabUser;
 
 beforeAll(async () => {
   lab = await startLab({ parts: ["token-service"] });
   alice = await lab.homeserver.createUser("alice", { displayName: "Alice" });
   bob = await lab.homeserver.createUser("bob", { displayName: "Bob" });
+  carol = await lab.homeserver.createUser("carol", { displayName: "Carol" });
 }, 600_000);
 
 afterAll(async () => {
@@ -26,7 +28,7 @@ afterAll(async () => {
 });
 
 const createRoom = (encrypted: boolean): Promise<string> =>
-  lab.homeserver.createRoom({ creator: alice, encrypted, name: "Call", invite: [bob] });
+  lab.homeserver.createRoom({ creator: alice, encrypted, name: "Call", invite: [bob, carol] });
 
 interface StoredEvent {
   readonly type: string;
@@ -41,7 +43,7 @@ async function storedEvents(roomId: string): Promise<StoredEvent[]> {
 }
 
 test(
-  "two people in Element Call hear each other in an encrypted room, write, mute and leave",
+  "people in Element Call hear each other in an encrypted room, write, mute and leave",
   async () => {
     const roomId = await createRoom(true);
     await using host = await startElementCallHost({ homeserverUrl: lab.homeserver.url });
@@ -69,6 +71,14 @@ test(
 
     await atBob.leave();
     await atAlice.waitForNoTile("Bob");
+
+    // The address that a person opens in a browser of their own: nothing drives it.
+    const context = await (await host.browser()).newContext();
+    const session = { user: carol.userId, password: carol.password, room: roomId } as const;
+    const page = await context.newPage();
+    await page.goto(host.sessionUrl({ ...session, intent: "join_existing_voice", driver: "person" }));
+    await atAlice.waitForTile("Carol", { withinMs: 20_000, is: { microphone: "on", status: "" } });
+    await context.close();
     await Promise.all([atAlice.close(), atBob.close()]);
   },
   TIMEOUT_MS,
