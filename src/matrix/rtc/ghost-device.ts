@@ -6,7 +6,7 @@ import { createMasqueradingClient } from "../client.ts";
 import type { CrossSigning, GhostIdentity } from "../crypto/cross-signing.ts";
 import { deleteDevice, ensureDevice } from "../devices.ts";
 import type { Homeserver } from "../homeserver.ts";
-import { uploadDeviceKeysNow } from "./sdk-workarounds.ts";
+import { repairEncryptedStickyEvents, uploadDeviceKeysNow } from "./sdk-workarounds.ts";
 
 export interface GhostDeviceDeps {
   readonly homeserver: Homeserver;
@@ -34,6 +34,8 @@ export interface GhostDevice {
   close(): Promise<void>;
 }
 
+/** Per /sync: what comes in one burst (members that join at once) should not be a gap. */
+const TIMELINE_EVENTS = 20;
 const DEVICE_NAME = "Phone (SIP gateway)";
 
 /** Signs the device keys with the ghost's self-signing key on their way out (see crypto/cross-signing.ts). */
@@ -66,7 +68,7 @@ const roomFilter = (user: GhostUserId, room: RoomId): Filter => {
   filter.setDefinition({
     room: {
       rooms: [room],
-      timeline: { limit: 1 },
+      timeline: { limit: TIMELINE_EVENTS },
       ephemeral: { not_types: ["*"] },
       account_data: { not_types: ["*"] },
     },
@@ -119,6 +121,7 @@ export const openGhostDevice = async (
     throw error;
   }
 
+  repairEncryptedStickyEvents();
   let uploaded = false;
   const client = createMasqueradingClient(homeserver, {
     userId: ghost,

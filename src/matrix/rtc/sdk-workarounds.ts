@@ -2,7 +2,7 @@
  * Everything that reaches into matrix-js-sdk 43.0.0 beyond its public API, each with its reason. When the SDK is updated, this is the file to
  * check; test/integration/matrix/rtc-*.test.ts fail when one of them no longer holds.
  */
-import type { MatrixClient } from "matrix-js-sdk";
+import { Room, type MatrixClient, type MatrixEvent } from "matrix-js-sdk";
 import type { MatrixRTCSession } from "matrix-js-sdk/lib/matrixrtc/index.js";
 
 interface CryptoInternals {
@@ -45,4 +45,32 @@ export const queryDeviceKeysNow = async (client: MatrixClient, users: readonly s
 export const setUseKeyDelay = (session: MatrixRTCSession, delayMs: number): void => {
   const { encryptionManager } = session as unknown as { encryptionManager?: { useKeyDelay: number } };
   if (encryptionManager !== undefined) encryptionManager.useKeyDelay = delayMs;
+};
+
+let stickyEventsRepaired = false;
+
+const decrypt = (client: MatrixClient, event: MatrixEvent): void => {
+  const crypto = client.getCrypto() as Parameters<MatrixEvent["attemptDecryption"]>[0] | undefined;
+  const isReadable = event.getClearContent() !== null && !event.isDecryptionFailure();
+  if (!event.isEncrypted() || isReadable || crypto === undefined) return;
+  event.attemptDecryption(crypto, { isRetry: true }).catch(() => {});
+};
+
+/**
+ * Encrypted sticky events: those of the sync response's own section have no room id in the SDK, without which they cannot be decrypted, and of
+ * those in the timeline it decrypts the last one only. Both are put right where a room takes them in; the SDK then files each under its
+ * decrypted type and key. For all clients of this process.
+ */
+export const repairEncryptedStickyEvents = (): void => {
+  if (stickyEventsRepaired) return;
+  stickyEventsRepaired = true;
+  // oxlint-disable-next-line typescript/unbound-method -- called with the room as `this`.
+  const addStickyEvents = Room.prototype._unstable_addStickyEvents;
+  Room.prototype._unstable_addStickyEvents = function addRepaired(this: Room, events: MatrixEvent[]): void {
+    for (const event of events) {
+      event.event.room_id ??= this.roomId;
+      decrypt(this.client, event);
+    }
+    addStickyEvents.call(this, events);
+  };
 };

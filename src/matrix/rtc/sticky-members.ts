@@ -1,5 +1,6 @@
 import { ClientEvent, RoomStickyEventsEvent, type MatrixClient, type MatrixEvent, type Room } from "matrix-js-sdk";
 import { MEMBER_STICKY_EVENT } from "./member-events.ts";
+import { repairEncryptedStickyEvents } from "./sdk-workarounds.ts";
 
 /**
  * Sticky memberships (MSC4143 + MSC4354) as another device can read them. In an encrypted room they are encrypted events, and a device made
@@ -16,17 +17,20 @@ const memberEventsOf = (room: Room): readonly MatrixEvent[] =>
   [...room._unstable_getStickyEvents()].filter((event) => event.getType() === MEMBER_STICKY_EVENT);
 
 /** What this (long-lived) client can read: the bot's. */
-export const stickyMembersOf = (client: MatrixClient): StickyMembers => ({
-  current: (roomId) => {
-    const room = client.getRoom(roomId);
-    return room === null ? [] : memberEventsOf(room);
-  },
-  watch: (roomId, onChange) => {
-    const room = client.getRoom(roomId);
-    room?.on(RoomStickyEventsEvent.Update, onChange);
-    return () => room?.off(RoomStickyEventsEvent.Update, onChange);
-  },
-});
+export const stickyMembersOf = (client: MatrixClient): StickyMembers => {
+  repairEncryptedStickyEvents();
+  return {
+    current: (roomId) => {
+      const room = client.getRoom(roomId);
+      return room === null ? [] : memberEventsOf(room);
+    },
+    watch: (roomId, onChange) => {
+      const room = client.getRoom(roomId);
+      room?.on(RoomStickyEventsEvent.Update, onChange);
+      return () => room?.off(RoomStickyEventsEvent.Update, onChange);
+    },
+  };
+};
 
 /** Keeps the events of `source` in `room` as well; the SDK's store orders them and drops expired ones. Returns how to stop. */
 export const shareStickyMembers = (source: StickyMembers, room: Room): (() => void) => {

@@ -112,7 +112,9 @@ export const startMember = async (homeserverUrl: string, serviceUrl: string, use
           unstableSendStickyEvents: sticky,
         },
       );
-      await members.next("own membership", (identities) => identities.length > 0);
+      await members.next("own membership", () =>
+        joined.memberships.some(({ userId, deviceId }) => userId === user.userId && deviceId === user.deviceId),
+      );
       return joined;
     },
     [Symbol.asyncDispose]: async () => {
