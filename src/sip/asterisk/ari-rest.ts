@@ -1,9 +1,7 @@
 import { z } from "zod";
 
+import { createHttpClient } from "./ari-http.ts";
 import type { AsteriskCodec } from "./options.ts";
-
-/** The slowest request seen takes 20 ms; a server that does not answer must not hold a call for long. */
-const REQUEST_TIMEOUT_MS = 3000;
 
 const channelSchema = z.object({ id: z.string(), name: z.string(), state: z.string() });
 const bridgeSchema = z.object({ id: z.string(), channels: z.array(z.string()) });
@@ -50,27 +48,19 @@ const reasonOf = (body: string): string => {
 
 /** ARI's REST calls that the engine needs. Every one rejects with AriError; parameters go in bodies, so that no address holds a number. */
 export const createAriRest = (baseUrl: string, authorization: string) => {
+  const send = createHttpClient(baseUrl, authorization);
+
   const request = async (method: "GET" | "POST" | "DELETE", path: string, body?: object): Promise<unknown> => {
-    let status: number;
-    let text: string;
+    const what = `${method} ${path}`;
+    const answer = await send(method, path, body).catch((error: unknown) => {
+      throw new AriError(`ARI did not answer ${what}`, undefined, error);
+    });
+    if (answer.status >= 300)
+      throw new AriError(`ARI refused ${what}: ${answer.status} ${reasonOf(answer.body)}`, answer.status);
     try {
-      const response = await fetch(`${baseUrl}${path}`, {
-        method,
-        headers: { authorization, ...(body === undefined ? {} : { "content-type": "application/json" }) },
-        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-        redirect: "error",
-        signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
-      });
-      status = response.status;
-      text = await response.text();
+      return answer.body === "" ? undefined : JSON.parse(answer.body);
     } catch (error) {
-      throw new AriError(`ARI did not answer ${method} ${path}`, undefined, error);
-    }
-    if (status >= 300) throw new AriError(`ARI refused ${method} ${path}: ${status} ${reasonOf(text)}`, status);
-    try {
-      return text === "" ? undefined : JSON.parse(text);
-    } catch (error) {
-      throw new AriError(`ARI answered ${method} ${path} with something that is not JSON`, status, error);
+      throw new AriError(`ARI answered ${what} with something that is not JSON`, answer.status, error);
     }
   };
 
@@ -80,11 +70,14 @@ export const createAriRest = (baseUrl: string, authorization: string) => {
     return parsed.data;
   };
 
-  const deleteIfThere = async (path: string): Promise<void> => {
+  /** False when it was not there (any more). */
+  const deleteIfThere = async (path: string): Promise<boolean> => {
     try {
       await request("DELETE", path);
+      return true;
     } catch (error) {
-      if (!(error instanceof AriError && error.status === 404)) throw error;
+      if (error instanceof AriError && error.status === 404) return false;
+      throw error;
     }
   };
 
@@ -127,19 +120,24 @@ export const createAriRest = (baseUrl: string, authorization: string) => {
       return (await read(variableSchema, variable, "the media connection")).value;
     },
 
+    /** Harmless when it is there already. */
     createBridge: async (bridge: string): Promise<void> => {
-      await request("POST", "/bridges", { bridgeId: bridge, type: "mixing" });
+      try {
+        await request("POST", `/bridges/${id(bridge)}`, { type: "mixing" });
+      } catch (error) {
+        if (!(error instanceof AriError && error.status === 409)) throw error;
+      }
     },
 
     addToBridge: async (bridge: string, channel: string): Promise<void> => {
       await request("POST", `/bridges/${id(bridge)}/addChannel`, { channel });
     },
 
-    /** BYE or CANCEL. Harmless for a channel that is gone. */
-    hangup: (channel: string, q850: number): Promise<void> =>
+    /** BYE or CANCEL. False, and harmless, for a channel that is gone. */
+    hangup: (channel: string, q850: number): Promise<boolean> =>
       deleteIfThere(`/channels/${id(channel)}?reason_code=${q850}`),
 
-    removeBridge: (bridge: string): Promise<void> => deleteIfThere(`/bridges/${id(bridge)}`),
+    removeBridge: (bridge: string): Promise<boolean> => deleteIfThere(`/bridges/${id(bridge)}`),
 
     listChannels: (): Promise<AriChannel[]> => read(z.array(channelSchema), request("GET", "/channels"), "channels"),
     listBridges: (): Promise<AriBridge[]> => read(z.array(bridgeSchema), request("GET", "/bridges"), "bridges"),

@@ -7,26 +7,36 @@ import type { LegId } from "../../ids.ts";
 import type { Log } from "../../log.ts";
 import { type AriEvent, channelOf } from "./ari-events.ts";
 import { createAriRest } from "./ari-rest.ts";
+import type { LegEnd } from "./causes.ts";
 import { ownedName } from "./channel-names.ts";
 import { openEventStream } from "./event-stream.ts";
 import { createHousekeeping } from "./housekeeping.ts";
 import { createLeg, type Leg } from "./leg.ts";
 import { createLegResources } from "./leg-resources.ts";
-import { asteriskAddresses, type AsteriskEngineOptions, basicAuthorization } from "./options.ts";
+import { asteriskAddresses, type AsteriskEngineOptions, type AsteriskTrunk, basicAuthorization } from "./options.ts";
 
 /** What SipPort promises for hang-up. */
 const HANGUP_LIMIT_MS = 2000;
+/** How long new media waits for ARI. */
+const RENEW_WAIT_MS = 5000;
 /** Q.850 "call rejected", for calls that nobody takes. */
 const CALL_REJECTED = 21;
 /** What a user part of a SIP address needs; more would let a number name another endpoint ("@") or parameters (";"). */
 const DIAL_STRING = /^[0-9A-Za-z+*#._-]{1,64}$/;
 
 export interface AsteriskEngine extends SipPort {
-  /** Resolves when the events connection stands for the first time; never, if Asterisk never comes. */
+  /** Resolves when the events connection stands; never, if Asterisk never comes. */
   ready(): Promise<void>;
   /** Closes the events connection. Calls stay as they are in Asterisk. */
   close(): void;
 }
+
+/** Resolves with `work`, or when the time is over. */
+const within = async (limitMs: number, work: Promise<unknown>): Promise<void> => {
+  const limit = new AbortController();
+  await Promise.race([work, delay(limitMs, undefined, { signal: limit.signal }).catch(() => {})]);
+  limit.abort();
+};
 
 /** The `asterisk` engine: calls made over ARI, audio as external media over a WebSocket. Connects at once. Throws CONFIG_INVALID. */
 export const createAsteriskEngine = (options: AsteriskEngineOptions, log: Log): AsteriskEngine => {
@@ -37,7 +47,6 @@ export const createAsteriskEngine = (options: AsteriskEngineOptions, log: Log): 
   const legs = new Map<LegId, Leg>();
   /** Ended legs of which something may be left in Asterisk, because ARI was away. */
   const leftovers = new Set<LegId>();
-  const connectedOnce = Promise.withResolvers<void>();
 
   const catchUp = async (): Promise<void> => {
     // Only legs that were dialled before Asterisk is asked: a younger one may be missing in the answer and be well.
@@ -70,7 +79,6 @@ export const createAsteriskEngine = (options: AsteriskEngineOptions, log: Log): 
     log,
     onEvent,
     onConnected: () => {
-      connectedOnce.resolve();
       catchUp().catch((error: unknown) => log.warn({ error }, "calls in Asterisk could not be listed"));
     },
     onLost: () => {
@@ -79,23 +87,25 @@ export const createAsteriskEngine = (options: AsteriskEngineOptions, log: Log): 
     },
   });
 
-  const start = async (request: DialRequest, onFact: (fact: LegFact) => void): Promise<void> => {
-    const { legId, trunkId, dialString } = request;
-    const refused = (outcome: Outcome, text: string, tryNextTrunk: boolean): void =>
-      onFact({ type: "leg.ended", outcome, cause: { text }, tryNextTrunk });
+  /** Why a call cannot even be tried, or the trunk for it. */
+  const trunkFor = ({ trunkId, dialString }: DialRequest): AsteriskTrunk | LegEnd => {
+    const refused = (outcome: Outcome, text: string, tryNextTrunk: boolean) => ({
+      outcome,
+      cause: { text },
+      tryNextTrunk,
+    });
     const trunk = options.trunks.get(trunkId);
     if (trunk === undefined) return refused("trunk-failed", `${trunkId} is not an asterisk trunk`, false);
     if (!DIAL_STRING.test(dialString)) return refused("invalid-number", "not dialable", false);
     if (!stream.connected()) return refused("trunk-failed", "Asterisk (ARI) is not connected", true);
-    const resources = createLegResources({
-      ari,
-      app: options.app,
-      leg: legId,
-      codec: trunk.codec ?? "alaw",
-      mediaUrl: addresses.media,
-    });
+    return trunk;
+  };
+
+  const addLeg = (request: DialRequest, trunk: AsteriskTrunk, onFact: (fact: LegFact) => void): Leg => {
+    const { legId } = request;
+    const codec = trunk.codec ?? "alaw";
     const leg = createLeg(request, {
-      resources,
+      resources: createLegResources({ ari, app: options.app, leg: legId, codec, mediaUrl: addresses.media }),
       endpoint: trunk.endpoint,
       log,
       onFact,
@@ -105,7 +115,7 @@ export const createAsteriskEngine = (options: AsteriskEngineOptions, log: Log): 
       },
     });
     legs.set(legId, leg);
-    await leg.dial();
+    return leg;
   };
 
   return {
@@ -118,8 +128,11 @@ export const createAsteriskEngine = (options: AsteriskEngineOptions, log: Log): 
           log.error({ legId: request.legId, fact: fact.type, error }, "a listener of a leg failed");
         }
       };
-      // Facts never arrive before dial() has returned.
-      queueMicrotask(() => void start(request, guarded));
+      const trunk = trunkFor(request);
+      if ("outcome" in trunk) return queueMicrotask(() => guarded({ type: "leg.ended", ...trunk }));
+      // Known from now on: it may be hung up before the first request is out. Facts never arrive before dial() has returned.
+      const leg = addLeg(request, trunk, guarded);
+      queueMicrotask(() => void leg.dial());
     },
 
     hangup: async (legId, outcome) => {
@@ -128,14 +141,14 @@ export const createAsteriskEngine = (options: AsteriskEngineOptions, log: Log): 
         leftovers.add(legId);
         log.warn({ legId, error }, "hang-up did not reach Asterisk, it is repeated when ARI is back");
       });
-      const limit = new AbortController();
-      await Promise.race([done, delay(HANGUP_LIMIT_MS, undefined, { signal: limit.signal }).catch(() => {})]);
-      limit.abort();
+      await within(HANGUP_LIMIT_MS, done);
     },
 
     renewMedia: async (legId) => {
       const leg = legs.get(legId);
       if (leg === undefined) throw new GatewayError("MEDIA_FAILED", "The phone has hung up");
+      // A fault of the network takes the audio and ARI at once: without ARI a media channel would be hung up again by Asterisk.
+      await within(RENEW_WAIT_MS, stream.untilConnected());
       return await leg.renewMedia();
     },
 
@@ -148,7 +161,7 @@ export const createAsteriskEngine = (options: AsteriskEngineOptions, log: Log): 
       }
     },
 
-    ready: () => connectedOnce.promise,
+    ready: () => stream.untilConnected(),
     close: () => stream.close(),
   };
 };

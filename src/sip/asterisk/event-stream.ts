@@ -24,6 +24,8 @@ export interface EventStreamOptions {
 
 export interface EventStream {
   connected(): boolean;
+  /** Resolves when events flow; at once when they do. */
+  untilConnected(): Promise<void>;
   close(): void;
 }
 
@@ -35,6 +37,7 @@ export const openEventStream = (options: EventStreamOptions): EventStream => {
   let retryMs = FIRST_RETRY_MS;
   let malformedCount = 0;
   let closed = false;
+  let opening = Promise.withResolvers<void>();
 
   const receive = (data: WebSocket.RawData): void => {
     // The default binaryType gives a Buffer.
@@ -71,6 +74,7 @@ export const openEventStream = (options: EventStreamOptions): EventStream => {
       opened = true;
       retryMs = FIRST_RETRY_MS;
       log.info({}, "connected to Asterisk (ARI)");
+      opening.resolve();
       onConnected();
     });
     next.on("message", receive);
@@ -78,7 +82,10 @@ export const openEventStream = (options: EventStreamOptions): EventStream => {
     next.on("error", (error) => log.warn({ error: error.message, retryMs }, "ARI events connection failed"));
     next.on("close", () => {
       clearInterval(pings);
-      if (opened) onLost();
+      if (opened) {
+        opening = Promise.withResolvers();
+        onLost();
+      }
       if (closed) return;
       retryTimer = setTimeout(connect, retryMs);
       retryMs = Math.min(retryMs * 2, LONGEST_RETRY_MS);
@@ -88,6 +95,7 @@ export const openEventStream = (options: EventStreamOptions): EventStream => {
 
   return {
     connected: () => socket?.readyState === WebSocket.OPEN,
+    untilConnected: () => opening.promise,
     close: () => {
       closed = true;
       clearTimeout(retryTimer);

@@ -1,5 +1,8 @@
+import { randomUUID } from "node:crypto";
+
 import { z } from "zod";
 
+import { OUTCOME_FACTS } from "../../calls/outcome.ts";
 import { GatewayError } from "../../errors.ts";
 import { type AriRest, AriError, createAriRest } from "./ari-rest.ts";
 import { asteriskAddresses, type AsteriskEngineOptions, basicAuthorization } from "./options.ts";
@@ -74,10 +77,29 @@ const checkModules = async (ari: AriRest): Promise<AsteriskCheck> => {
   return { ok: false, text: `Asterisk runs without ${text}`, fix: "load them in modules.conf and restart Asterisk" };
 };
 
-const checkEndpoint = async (ari: AriRest, trunk: string, endpoint: string): Promise<AsteriskCheck> => {
+/**
+ * Whether Asterisk would send a call to this endpoint. Its state says "offline" for up to `qualify_frequency` after a start, when nobody has asked
+ * the PBX yet, so a channel is made: that fails without an answer to OPTIONS. It is never dialled, and goes at once, its application being unknown.
+ */
+const canBeDialled = async (ari: AriRest, app: string, endpoint: string): Promise<boolean> => {
+  const id = `${app}-check-${randomUUID()}`;
+  try {
+    const request = { id, app: `${app}-check`, endpoint: `PJSIP/check@${endpoint}`, formats: "alaw", variables: {} };
+    await ari.createChannel(request);
+    await ari.hangup(id, OUTCOME_FACTS.completed.q850);
+    return true;
+  } catch (error) {
+    if (error instanceof AriError && error.status === 500) return false;
+    throw error;
+  }
+};
+
+const checkEndpoint = async (ari: AriRest, app: string, trunk: string, endpoint: string): Promise<AsteriskCheck> => {
   try {
     const { state } = endpointSchema.parse(await ari.get(`/endpoints/PJSIP/${encodeURIComponent(endpoint)}`));
-    if (state !== "offline") return { ok: true, text: `trunk ${trunk}: PJSIP endpoint ${endpoint} is there` };
+    if (state !== "offline" || (await canBeDialled(ari, app, endpoint))) {
+      return { ok: true, text: `trunk ${trunk}: PJSIP endpoint ${endpoint} is there` };
+    }
     const fix =
       'check the address in the endpoint\'s aor, the PBX and the firewall ("pjsip show contacts", "pjsip set logger on")';
     return {
@@ -99,7 +121,9 @@ export const checkAsterisk = async (options: AsteriskEngineOptions): Promise<rea
     const ari = createAriRest(addresses.rest, basicAuthorization(options));
     const server = await checkServer(ari, new URL(addresses.rest).host);
     if (!server.ok) return [server];
-    const endpoints = [...options.trunks].map(([trunk, { endpoint }]) => checkEndpoint(ari, trunk, endpoint));
+    const endpoints = [...options.trunks].map(([trunk, { endpoint }]) =>
+      checkEndpoint(ari, options.app, trunk, endpoint),
+    );
     return [server, ...(await Promise.all([checkModules(ari), ...endpoints]))];
   } catch (error) {
     const fix = error instanceof GatewayError ? "correct sip.asterisk in the configuration" : "see the log of Asterisk";

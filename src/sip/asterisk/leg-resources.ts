@@ -1,10 +1,15 @@
+import { setTimeout as delay } from "node:timers/promises";
+
 import { OUTCOME_FACTS } from "../../calls/outcome.ts";
 import type { LegMedia } from "../../calls/ports.ts";
 import type { LegId } from "../../ids.ts";
-import type { AriRest } from "./ari-rest.ts";
+import { AriError, type AriRest } from "./ari-rest.ts";
 import { legNames } from "./channel-names.ts";
 import type { AsteriskCodec } from "./options.ts";
 
+/** How long, and how often, a request is repeated that did not get through while the phone rings or talks. */
+const INSIST_MS = 10_000;
+const INSIST_INTERVAL_MS = 250;
 const NORMAL_CLEARING = OUTCOME_FACTS.completed.q850;
 
 export interface LegResourcesOptions {
@@ -24,6 +29,7 @@ export const createLegResources = ({ ari, app, leg, codec, mediaUrl }: LegResour
   const mediaChannels = new Set<string>();
   let phone: Promise<unknown> = Promise.resolve();
   let bridge: Promise<unknown> = Promise.resolve();
+  let releasing = false;
 
   const tracked = <T>(work: Promise<T>): Promise<T> => {
     creating.add(work);
@@ -32,9 +38,23 @@ export const createLegResources = ({ ari, app, leg, codec, mediaUrl }: LegResour
     return work;
   };
 
+  /** Repeats what may be repeated until Asterisk has answered: a short fault of the network must not end a call. */
+  const insist = async (work: () => Promise<void>): Promise<void> => {
+    const deadline = performance.now() + INSIST_MS;
+    for (;;) {
+      try {
+        return await work();
+      } catch (error) {
+        const refused = error instanceof AriError && error.status !== undefined;
+        if (refused || releasing || performance.now() > deadline) throw error;
+        await delay(INSIST_INTERVAL_MS);
+      }
+    }
+  };
+
   const join = async (channel: string): Promise<void> => {
     await bridge;
-    await ari.addToBridge(names.bridge, channel);
+    await insist(() => ari.addToBridge(names.bridge, channel));
   };
 
   const hangupMedia = async (channel: string): Promise<void> => {
@@ -58,7 +78,7 @@ export const createLegResources = ({ ari, app, leg, codec, mediaUrl }: LegResour
     /** Sends the INVITE at once and makes the bridge beside it. Resolves when the phone is in the bridge, which may be while it rings. */
     dial: (ringTimeoutMs: number): Promise<void> => {
       const dialling = ari.dial(names.phone, Math.ceil(ringTimeoutMs / 1000));
-      bridge = tracked(ari.createBridge(names.bridge));
+      bridge = tracked(insist(() => ari.createBridge(names.bridge)));
       return tracked(Promise.all([dialling, bridge]).then(() => join(names.phone)));
     },
 
@@ -76,14 +96,15 @@ export const createLegResources = ({ ari, app, leg, codec, mediaUrl }: LegResour
     },
     mediaChannels: (): readonly string[] => [...mediaChannels],
 
-    /** BYE or CANCEL. Waits for a channel that is being made. */
-    hangupPhone: async (q850: number): Promise<void> => {
+    /** BYE or CANCEL. Waits for a channel that is being made. False when there is none. */
+    hangupPhone: async (q850: number): Promise<boolean> => {
       await Promise.allSettled([phone]);
-      await ari.hangup(names.phone, q850);
+      return await ari.hangup(names.phone, q850);
     },
 
     /** Removes everything. False when some of it may be left. */
     release: async (): Promise<boolean> => {
+      releasing = true;
       await Promise.allSettled(creating);
       const removals = await Promise.allSettled([
         ari.hangup(names.phone, NORMAL_CLEARING),

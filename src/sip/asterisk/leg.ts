@@ -88,9 +88,9 @@ export const createLeg = (request: DialRequest, deps: LegDeps): Leg => {
     state.endedByUs ??= outcome;
     if (state.released === undefined) {
       try {
-        await resources.hangupPhone(OUTCOME_FACTS[outcome].q850);
+        const wasThere = await resources.hangupPhone(OUTCOME_FACTS[outcome].q850);
         // The cause of the end comes with ChannelDestroyed; without events the end is told all the same.
-        await Promise.race([gone.promise, delay(EVENT_LIMIT_MS, undefined, { ref: false })]);
+        if (wasThere) await Promise.race([gone.promise, delay(EVENT_LIMIT_MS, undefined, { ref: false })]);
       } catch (error) {
         log.warn({ legId, error }, "hang-up did not reach Asterisk, it is repeated when ARI is back");
       }
@@ -125,6 +125,7 @@ export const createLeg = (request: DialRequest, deps: LegDeps): Leg => {
   };
 
   const dial = async (): Promise<void> => {
+    if (isEnding()) return;
     try {
       await createPhone();
     } catch (error) {
