@@ -7,6 +7,8 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
+import { installEverything } from "./lab/install/everything.ts";
+
 const STEPS = ["check", "unit", "integration", "e2e"] as const;
 type Step = (typeof STEPS)[number];
 
@@ -56,6 +58,10 @@ if (unknown.length > 0) {
   console.error(`Unknown step ${unknown.join(", ")}. Usage: npm test [-- ${STEPS.join("|")} ...]`);
   process.exit(2);
 }
+
+// Before the tests, whose time-outs are for servers that start, not for downloads.
+if (wanted.length === 0 || wanted.includes("integration") || wanted.includes("e2e"))
+  await installEverything(console.log);
 
 const folder = mkdtempSync(join(tmpdir(), "mrtc-test-"));
 let passed = 0;

@@ -1,6 +1,7 @@
 import type { ElementCallHost } from "../lab/element-call/host.ts";
 import type { LabUser } from "../lab/homeserver.ts";
 import type { Lab } from "../lab/lab.ts";
+import { PHONE_COMMANDS } from "../lab/phones/console.ts";
 
 /** What `--keep` prints: how to take part in the call that goes on. */
 export const howToGoOn = (stage: {
@@ -18,18 +19,13 @@ export const howToGoOn = (stage: {
       intent: "join_existing_voice",
       driver: "person",
     });
-  const control = lab.ports.phones["1001"].control;
   const { apiUrl, apiToken } = lab.gateway;
   return `
 Everything is running; Ctrl-C stops it. Open Element Call in your own browser on this machine (it asks for the microphone):
   as alice  ${address(people.alice)}
   as bob    ${address(people.bob)}
 
-Phone 1001 (baresip) takes netstrings on port ${control}:
-  keys      npm run lab -- phone ${control} press 5
-  speak     npm run lab -- phone ${control} speak FILE.wav     (8 kHz, mono, 16 bit)
-  hang up   npm run lab -- phone ${control} hangup
-  call      npm run lab -- phone ${control} dial 1002
+${PHONE_COMMANDS}
 
 The gateway's API: ${apiUrl}/api/v1 (OpenAPI: ${apiUrl}/api/v1/openapi.json, metrics: ${apiUrl}/metrics)
   curl -H 'authorization: Bearer ${apiToken}' ${apiUrl}/api/v1/calls

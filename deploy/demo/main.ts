@@ -7,12 +7,14 @@ import { copyFile, mkdir, rm, writeFile } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { parseArgs } from "node:util";
 
+import { TONES_HZ } from "../lab/audio/tone.ts";
 import { writeWav } from "../lab/audio/wav.ts";
 import { repositoryFile } from "../lab/context.ts";
 import { type ElementCallHost, startElementCallHost } from "../lab/element-call/host.ts";
 import { type ElementCallMember, joinElementCall } from "../lab/element-call/member.ts";
 import type { LabUser } from "../lab/homeserver.ts";
 import { type Lab, startLab } from "../lab/lab.ts";
+import { listenForPhoneCommands } from "../lab/phones/console.ts";
 import { OUTSIDE_NUMBER } from "../lab/outside-world.ts";
 import { createReport, type Report, stepTable, toneTable } from "./report.ts";
 import { browserSide, everyoneHearsEveryone, outsideSide, phoneSide } from "./sides.ts";
@@ -62,7 +64,11 @@ const setTheStage = async (report: Report): Promise<Stage> => {
   const stage: { -readonly [Key in keyof Stage]?: Stage[Key] } = {};
   await report.step("start the servers and the gateway", async () => {
     const parts = ["gateway", "phones", ...(trunk === "livekit-sip" ? (["livekit-sip"] as const) : [])] as const;
-    const lab = await startLab({ parts: [...parts], gateway: { trunk }, onProgress: (line) => console.log(`       ${line}`) });
+    const lab = await startLab({
+      parts: [...parts],
+      gateway: { trunk },
+      onProgress: (line) => console.log(`       ${line}`),
+    });
     cleanups.push(() => lab.stop());
     stage.lab = lab;
     return `logs in ${lab.folder}`;
@@ -80,14 +86,17 @@ const setTheStage = async (report: Report): Promise<Stage> => {
   const { people, roomId } = stage as Stage;
 
   await report.step("alice and bob join the call with Element Call", async () => {
-    const host = await startElementCallHost({ homeserverUrl: lab.homeserver.url, onProgress: (line) => console.log(`       ${line}`) });
+    const host = await startElementCallHost({
+      homeserverUrl: lab.homeserver.url,
+      onProgress: (line) => console.log(`       ${line}`),
+    });
     cleanups.push(() => host.close());
     stage.host = host;
     const screenshotSize = { width: 1000, height: 700 };
     const join = (name: "alice" | "bob", microphoneToneHz: number): Promise<ElementCallMember> =>
       joinElementCall({ host, user: people[name], roomId, microphoneToneHz, screenshotSize });
-    const alice = await join("alice", 610);
-    const bob = await join("bob", 930);
+    const alice = await join("alice", TONES_HZ.alice);
+    const bob = await join("bob", TONES_HZ.bob);
     stage.members = { alice, bob };
     await everyoneHearsEveryone([browserSide("alice", alice), browserSide("bob", bob)], report);
     return undefined;
@@ -154,7 +163,10 @@ const play = async ({ lab, members }: Stage, report: Report): Promise<void> => {
     return summaryOfCalls(body);
   });
   await report.step("recordings of every side", async () => {
-    for (const [name, member] of [["alice", alice], ["bob", bob]] as const) {
+    for (const [name, member] of [
+      ["alice", alice],
+      ["bob", bob],
+    ] as const) {
       const { pcm, sampleRateHz } = member.recording();
       await writeWav(join(outFolder, `heard-by-${name}.wav`), pcm, sampleRateHz);
     }
@@ -194,7 +206,9 @@ const run = async (): Promise<number> => {
     if (options.keep) {
       console.log(howToGoOn(stage));
       isKept = true;
+      const stopListening = listenForPhoneCommands(stage.lab.phones, stage.lab.pbx.soundsFolder);
       await interrupted;
+      stopListening();
     }
   } catch {
     // The step that failed has been printed and is in the table.

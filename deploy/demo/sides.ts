@@ -48,7 +48,9 @@ export const everyoneHearsEveryone = async (sides: readonly Side[], report: Repo
   await Promise.all(
     pairs.map(async ({ from, at }) => {
       const levelDbfs = await at.hear(from.toneHz).catch((error: unknown) => {
-        throw new Error(`${at.name} does not hear ${from.name}: ${error instanceof Error ? error.message : String(error)}`);
+        throw new Error(
+          `${at.name} does not hear ${from.name}: ${error instanceof Error ? error.message : String(error)}`,
+        );
       });
       report.tone({ from: from.name, at: at.name, frequencyHz: from.toneHz, levelDbfs });
     }),

@@ -1,13 +1,12 @@
 import { once } from "node:events";
 import { resolve } from "node:path";
-import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
 
 import { timed } from "./cache.ts";
 import { installEverything } from "./install/everything.ts";
 import { type Lab, LAB_PARTS, type LabPart, startLab } from "./lab.ts";
 import { OUTSIDE_NUMBERS } from "./outside-world.ts";
-import { PHONE_COMMANDS, runPhoneCommand } from "./phones/console.ts";
+import { listenForPhoneCommands, PHONE_COMMANDS } from "./phones/console.ts";
 
 const HELP = `npm run lab -- [OPTIONS] [PART ...]
 
@@ -53,9 +52,11 @@ async function main(): Promise<void> {
     onProgress: console.log,
   });
   console.log(`\n${describeLab(lab)}\n\nCtrl-C stops everything.`);
-  const terminal = listenForPhoneCommands(lab);
+  const stopListening = lab.parts.includes("phones")
+    ? listenForPhoneCommands(lab.phones, lab.pbx.soundsFolder)
+    : undefined;
   await Promise.race([once(process, "SIGINT"), once(process, "SIGTERM")]);
-  terminal?.close();
+  stopListening?.();
   console.log("\nstopping ...");
   await lab.stop();
 }
@@ -85,19 +86,6 @@ function describeLab(lab: Lab): string {
   };
   const lines = lab.parts.flatMap((part) => facts[part]());
   return [`logs           ${lab.folder}/logs`, ...lines].join("\n");
-}
-
-/** Phone commands from the terminal, one a line; undefined without phones. */
-function listenForPhoneCommands(lab: Lab) {
-  if (!lab.parts.includes("phones")) return undefined;
-  const terminal = createInterface({ input: process.stdin });
-  terminal.on("line", (line) => {
-    if (line.trim() === "") return;
-    runPhoneCommand(lab.phones, lab.pbx.soundsFolder, line).then(console.log, (error: unknown) =>
-      console.log(error instanceof Error ? error.message : error),
-    );
-  });
-  return terminal;
 }
 
 try {

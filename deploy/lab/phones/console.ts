@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 
 import type { LabPhone } from "./phone.ts";
 
@@ -55,4 +56,16 @@ export async function runPhoneCommand(
       throw new Error(`a phone cannot "${verb}"\n${PHONE_COMMANDS}`);
   }
   return `${number} ${verb}: done`;
+}
+
+/** Takes phone commands from the terminal, one a line, until the returned function is called. */
+export function listenForPhoneCommands(phones: Readonly<Record<string, LabPhone>>, soundsFolder: string): () => void {
+  const terminal = createInterface({ input: process.stdin });
+  terminal.on("line", (line) => {
+    if (line.trim() === "") return;
+    runPhoneCommand(phones, soundsFolder, line).then(console.log, (error: unknown) =>
+      console.log(error instanceof Error ? error.message : error),
+    );
+  });
+  return () => terminal.close();
 }
