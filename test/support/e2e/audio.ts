@@ -1,0 +1,129 @@
+/** What phones and members of a call hear, by frequency. */
+import { setTimeout as delay } from "node:timers/promises";
+
+import { toneLevels } from "../../../deploy/lab/audio/analysis.ts";
+import { hearInWav } from "../../../deploy/lab/audio/wav-hearing.ts";
+import { readWav } from "../../../deploy/lab/audio/wav.ts";
+import type { LabMember } from "../../../deploy/lab/member/member.ts";
+import type { LabPhone } from "../../../deploy/lab/phones/phone.ts";
+import type { Pbx } from "../../../deploy/lab/servers/pbx.ts";
+import { until } from "./until.ts";
+
+/** Quieter than this is not heard. The lab's tones arrive at about -12 dBFS from members and -20 dBFS from phones. */
+const AUDIBLE_DBFS = -40;
+/** Long enough to tell the lab's tones apart (160 Hz and more between them). */
+const WINDOW_SECONDS = 0.05;
+
+export const nowMs = (): number => performance.timeOrigin + performance.now();
+
+/** One that hears: resolves as soon as the tone is in the newest audio, rejects with what is heard instead. */
+export interface Ear {
+  readonly name: string;
+  hear(frequencyHz: number, withinMs?: number): Promise<void>;
+}
+
+export const phoneEar = (phone: LabPhone): Ear => ({
+  name: `phone ${phone.number}`,
+  hear: async (frequencyHz, withinMs = 10_000) => {
+    await hearInWav(() => phone.heardWav(), frequencyHz, { withinMs });
+  },
+});
+
+/** A number outside that records; its last call counts. */
+export const outsideEar = (pbx: Pbx, number: string): Ear => ({
+  name: number,
+  hear: async (frequencyHz, withinMs = 10_000) => {
+    const file = async (): Promise<string> => {
+      const recording = (await pbx.recordings()).findLast((one) => one.number === number);
+      if (recording === undefined) throw new Error(`${number} has not heard anything yet`);
+      return recording.heardWav;
+    };
+    await hearInWav(file, frequencyHz, { withinMs });
+  },
+});
+
+export const memberEar = (member: LabMember, from: string): Ear => ({
+  name: member.userId,
+  hear: async (frequencyHz, withinMs = 10_000) => {
+    await member.hear(from, frequencyHz, { withinMs });
+  },
+});
+
+/** Every ear hears its tone now; all are asked at the same time. */
+export async function allHear(expected: readonly (readonly [Ear, number])[]): Promise<void> {
+  await Promise.all(
+    expected.map(async ([ear, frequencyHz]) => {
+      try {
+        await ear.hear(frequencyHz);
+      } catch (error) {
+        throw new Error(`${ear.name} does not hear ${frequencyHz} Hz`, { cause: error });
+      }
+    }),
+  );
+}
+
+/** Whether the newest `seconds` of a recording carry a tone somewhere. */
+const carriesTone = async (file: string, frequencyHz: number, seconds: number): Promise<boolean> => {
+  const wav = await readWav(file);
+  const newest = { ...wav, samples: wav.samples.subarray(-Math.round(seconds * wav.sampleRateHz)) };
+  return toneWindows(newest, frequencyHz).some(Boolean);
+};
+
+/** Waits until a phone does not hear a tone any more, then makes sure of it for `forMs`. */
+export async function phoneStaysDeaf(phone: LabPhone, frequencyHz: number, forMs: number): Promise<void> {
+  const heardIn = async (seconds: number) => carriesTone(await phone.heardWav(), frequencyHz, seconds);
+  await until(`phone ${phone.number} not to hear ${frequencyHz} Hz`, async () =>
+    (await heardIn(0.3)) ? undefined : true,
+  );
+  await delay(forMs);
+  if (await heardIn(forMs / 1000)) throw new Error(`phone ${phone.number} hears ${frequencyHz} Hz again`);
+}
+
+/** The same for a member of the call. */
+export async function memberStaysDeaf(member: LabMember, frequencyHz: number, forMs: number): Promise<void> {
+  const heardSince = async (sinceMs: number) =>
+    (await member.heardSince(sinceMs)).some(
+      (tone) => Math.abs(tone.frequencyHz - frequencyHz) <= 10 && tone.levelDbfs > AUDIBLE_DBFS,
+    );
+  await until(`${member.userId} not to hear ${frequencyHz} Hz`, async () =>
+    (await heardSince(nowMs() - 300)) ? undefined : true,
+  );
+  const sinceMs = nowMs();
+  await delay(forMs);
+  if (await heardSince(sinceMs)) throw new Error(`${member.userId} hears ${frequencyHz} Hz again`);
+}
+
+interface Pcm {
+  readonly samples: Int16Array;
+  readonly sampleRateHz: number;
+}
+
+/** For each 50 ms: is the tone there? */
+const toneWindows = ({ samples, sampleRateHz }: Pcm, frequencyHz: number): boolean[] => {
+  const size = Math.round(WINDOW_SECONDS * sampleRateHz);
+  return Array.from({ length: Math.floor(samples.length / size) }, (_, i) => {
+    const window = samples.subarray(i * size, (i + 1) * size);
+    return (toneLevels(window, sampleRateHz, [frequencyHz])[frequencyHz] ?? -Infinity) > AUDIBLE_DBFS;
+  });
+};
+
+/** The longest time without a tone between two times with it, in ms; what lies before the first and after the last does not count. */
+export const longestGapMs = (pcm: Pcm, frequencyHz: number): number => {
+  const windows = toneWindows(pcm, frequencyHz);
+  let longest = 0;
+  let current = 0;
+  for (const heard of windows.slice(windows.indexOf(true), windows.lastIndexOf(true) + 1)) {
+    current = heard ? 0 : current + 1;
+    longest = Math.max(longest, current);
+  }
+  return longest * WINDOW_SECONDS * 1000;
+};
+
+/** What a phone has heard in this call so far. */
+export const heardByPhone = async (phone: LabPhone): Promise<Pcm> => readWav(await phone.heardWav());
+
+/** What a member has heard in the time that it keeps (30 s unless told otherwise), on one time line. */
+export const heardByMember = async (member: LabMember): Promise<Pcm> => ({
+  samples: await member.recording(),
+  sampleRateHz: 48_000,
+});

@@ -1,0 +1,115 @@
+/** What people do in a room and read there, asked of the homeserver without a client. Words are readable in plain rooms only. */
+import { randomUUID } from "node:crypto";
+
+import type { LabUser } from "../../../deploy/lab/homeserver.ts";
+import { HomeserverError } from "../../../deploy/lab/homeserver.ts";
+import type { Lab } from "../../../deploy/lab/lab.ts";
+import { until } from "./until.ts";
+
+export const CALL_MEMBER = "org.matrix.msc3401.call.member";
+
+export interface RoomEvent {
+  readonly type: string;
+  readonly sender: string;
+  readonly state_key?: string;
+  readonly content: Record<string, unknown>;
+}
+
+const pathOf = (roomId: string, ...segments: readonly string[]): string =>
+  `/_matrix/client/v3/rooms/${[roomId, ...segments].map(encodeURIComponent).join("/")}`;
+
+export interface RoomHand {
+  readonly roomId: string;
+  say(user: LabUser, body: string): Promise<void>;
+  invite(user: LabUser, whom: string, content?: Record<string, unknown>): Promise<void>;
+  kick(user: LabUser, whom: string): Promise<void>;
+  ban(user: LabUser, whom: string): Promise<void>;
+  putState(user: LabUser, type: string, stateKey: string, content: Record<string, unknown>): Promise<void>;
+  state<Content = Record<string, unknown>>(type: string, stateKey?: string): Promise<Content | undefined>;
+  /** A membership of the call, as Element Call writes it: for the checks of a request a call needs no audio. */
+  joinCallSilently(user: LabUser): Promise<void>;
+  /** Oldest first, the last 100. */
+  timeline(): Promise<RoomEvent[]>;
+  /** Notices of a sender, oldest first. */
+  notices(sender: string): Promise<string[]>;
+  /** The first notice with this text; rejects after 10 s with the notices there are. */
+  waitForNotice(sender: string, text: string): Promise<string>;
+}
+
+/** `witness` reads. */
+export const roomHand = ({ homeserver }: Lab, roomId: string, witness: LabUser): RoomHand => {
+  const timeline: RoomHand["timeline"] = async () => {
+    const path = `${pathOf(roomId, "messages")}?dir=b&limit=100`;
+    return (await homeserver.request<{ chunk: RoomEvent[] }>("GET", path, { user: witness })).chunk.reverse();
+  };
+  const notices: RoomHand["notices"] = async (sender) =>
+    (await timeline()).flatMap(({ type, sender: from, content }) =>
+      type === "m.room.message" && from === sender && content["msgtype"] === "m.notice" ? [String(content["body"])] : [],
+    );
+  const post = async (user: LabUser, action: string, body: Record<string, unknown>): Promise<void> => {
+    await homeserver.request("POST", pathOf(roomId, action), { user, body });
+  };
+  const putState: RoomHand["putState"] = async (user, type, stateKey, content) => {
+    await homeserver.request("PUT", pathOf(roomId, "state", type, stateKey), { user, body: content });
+  };
+  return {
+    roomId,
+    timeline,
+    notices,
+    putState,
+    say: async (user, body) => {
+      const path = pathOf(roomId, "send", "m.room.message", randomUUID());
+      await homeserver.request("PUT", path, { user, body: { msgtype: "m.text", body } });
+    },
+    invite: (user, whom, content = {}) => post(user, "invite", { user_id: whom, ...content }),
+    kick: (user, whom) => post(user, "kick", { user_id: whom }),
+    ban: (user, whom) => post(user, "ban", { user_id: whom }),
+    state: async <Content>(type: string, stateKey = "") => {
+      try {
+        return await homeserver.request<Content>("GET", pathOf(roomId, "state", type, stateKey), { user: witness });
+      } catch (error) {
+        if (error instanceof HomeserverError && error.status === 404) return undefined;
+        throw error;
+      }
+    },
+    joinCallSilently: (user) =>
+      putState(user, CALL_MEMBER, `_${user.userId}_${user.deviceId}_m.call`, callMembership(user, roomId)),
+    waitForNotice: async (sender, text) => {
+      let seen: string[] = [];
+      return until(
+        `a notice of ${sender} with "${text}"`,
+        async () => {
+          seen = await notices(sender);
+          return seen.find((notice) => notice.includes(text));
+        },
+        { seen: () => seen },
+      );
+    },
+  };
+};
+
+/** Content of a membership in the compatibility format, valid for an hour. */
+export const callMembership = (
+  { deviceId }: Pick<LabUser, "deviceId">,
+  roomId: string,
+  serviceUrl = "http://127.0.0.1:1",
+): Record<string, unknown> => ({
+  application: "m.call",
+  call_id: "",
+  scope: "m.room",
+  device_id: deviceId,
+  expires: 3_600_000,
+  focus_active: { type: "livekit", focus_selection: "oldest_membership" },
+  foci_preferred: [{ type: "livekit", livekit_service_url: serviceUrl, livekit_alias: roomId }],
+});
+
+/** True when the homeserver has this user. */
+export const userExists = async ({ homeserver }: Lab, userId: string): Promise<boolean> => {
+  try {
+    await homeserver.request("GET", `/_matrix/client/v3/profile/${encodeURIComponent(userId)}`);
+    return true;
+  } catch (error) {
+    if (error instanceof HomeserverError && error.status === 404) return false;
+    throw error;
+  }
+};
