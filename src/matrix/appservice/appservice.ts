@@ -6,6 +6,7 @@ import type { Log } from "../../log.ts";
 import { formatNumber } from "../../numbering/format.ts";
 import { parseGhost } from "../../numbering/ghost-id.ts";
 import type { NumberPlan } from "../../numbering/number-plan.ts";
+import type { CrossSigning } from "../crypto/cross-signing.ts";
 import type { Homeserver } from "../homeserver.ts";
 import { maskGhosts } from "../mask.ts";
 import { createRooms } from "../room/rooms.ts";
@@ -33,8 +34,7 @@ export interface AppserviceDeps {
   readonly transactionLog: TransactionLog;
   readonly ghostStore: GhostStore;
   readonly rejectionLimit: { attempt(subject: string): number };
-  /** `fetch`, or one that signs the bot's device keys on their way out. */
-  readonly botFetch: typeof globalThis.fetch;
+  readonly crossSigning: CrossSigning;
   readonly onMalformedEvents: (count: number) => void;
   readonly onUnreadableMembers: (room: RoomId, count: number) => void;
   readonly nowMs: () => number;
@@ -68,7 +68,7 @@ export const createAppservice = (deps: AppserviceDeps): Appservice => {
     displayName: deps.botDisplayName,
     users,
     isOurs: (user) => user === botUserId || isGhost(user),
-    fetchFn: deps.botFetch,
+    crossSigning: deps.crossSigning,
     nowMs,
     log,
   });
@@ -83,9 +83,9 @@ export const createAppservice = (deps: AppserviceDeps): Appservice => {
 
   const rooms = createRooms({
     homeserver,
+    bot,
     botUserId,
     isGhost,
-    botRoom: (room) => (bot.isSyncing() && bot.isIn(room) ? (bot.client.getRoom(room) ?? undefined) : undefined),
     unreadable: watchUnreadableMembers(bot.client, nowMs),
     joinAsGhost: async (ghost, room) => {
       const number = parseGhost(ghost, numberPlan, serverName);

@@ -5,15 +5,19 @@ import {
   SyncState,
   type MatrixClient,
   type MatrixEvent,
+  type Room,
 } from "matrix-js-sdk";
 import { GatewayError, toGatewayError } from "../../errors.ts";
 import type { RoomId, UserId } from "../../ids.ts";
 import type { Log } from "../../log.ts";
 import { createMasqueradingClient } from "../client.ts";
+import type { CrossSigning } from "../crypto/cross-signing.ts";
+import { createSigningFetch } from "../crypto/signing-fetch.ts";
 import { deleteDevice, ensureDevice, listDevices, newDeviceId } from "../devices.ts";
 import type { Homeserver } from "../homeserver.ts";
 import { maskGhosts } from "../mask.ts";
 import { MEMBER_STATE_EVENT, MEMBER_STICKY_EVENT } from "../rtc/member-events.ts";
+import { repairEncryptedStickyEvents } from "../rtc/sdk-workarounds.ts";
 import { SLOT_EVENT } from "../room/call-members.ts";
 import { createBotEvents, type BotMessage } from "./bot-events.ts";
 import type { Users } from "./users.ts";
@@ -25,8 +29,8 @@ export interface BotDeps {
   readonly users: Users;
   /** Our bot and ghosts: never listened to. */
   readonly isOurs: (user: string) => boolean;
-  /** Signs the bot's device keys on their way out (crypto/cross-signing.ts); plain `fetch` leaves the device unsigned. */
-  readonly fetchFn: typeof globalThis.fetch;
+  /** Without it clients would warn about each encrypted notice: "encrypted by a device not verified by its owner". */
+  readonly crossSigning: CrossSigning;
   readonly nowMs: () => number;
   readonly log: Log;
 }
@@ -34,13 +38,14 @@ export interface BotDeps {
 export interface Bot {
   /** For the room views and for sticky memberships of encrypted rooms. In no room before `start`. */
   readonly client: MatrixClient;
-  /** Resolves when the rooms are known. Rejects with HOMESERVER_*. Once only. */
+  /** Resolves when the rooms are known. Rejects with HOMESERVER_* or ENCRYPTION_FAILED. Once only. */
   start(onMessage: (message: BotMessage) => void): Promise<void>;
   /** Deletes the device. */
   stop(): Promise<void>;
   /** False before the first sync and while the homeserver cannot be reached: views may be old. */
   isSyncing(): boolean;
-  isIn(room: RoomId): boolean;
+  /** The synced room; undefined when the bot is not joined. */
+  room(id: RoomId): Room | undefined;
   isInEncrypted(room: RoomId): boolean;
   /** Sends a notice, encrypted where the room is; resolves with false when the bot is not in the room. Rejects with HOMESERVER_*. */
   say(room: RoomId, text: string): Promise<boolean>;
@@ -50,6 +55,14 @@ const DEVICE_NAME = "SIP gateway";
 const FIRST_SYNC_TIMEOUT_MS = 60_000;
 /** js-sdk keeps every event it has seen; the bot needs none, so its timelines are emptied when they reach this length. */
 const MAX_TIMELINE_EVENTS = 50;
+
+/** One /sync that failed (`Reconnecting`) makes nothing old. */
+const SYNCING_STATES: ReadonlySet<SyncState | null> = new Set([
+  SyncState.Prepared,
+  SyncState.Syncing,
+  SyncState.Catchup,
+  SyncState.Reconnecting,
+]);
 
 const STATE_TYPES = [
   "m.room.create",
@@ -109,11 +122,17 @@ const firstSync = (client: MatrixClient): Promise<void> =>
 export const createBot = (deps: BotDeps): Bot => {
   const { homeserver, userId: user, log, nowMs } = deps;
   const device = newDeviceId();
-  const client = createMasqueradingClient(homeserver, { userId: user, deviceId: device, log, fetchFn: deps.fetchFn });
+  repairEncryptedStickyEvents();
+  // The user has to exist before it can have an identity.
+  const registered = Promise.withResolvers<void>();
+  const identity = registered.promise.then(() => deps.crossSigning.identityOf(user));
+  identity.catch(() => {});
+  const fetchFn = createSigningFetch(identity);
+  const client = createMasqueradingClient(homeserver, { userId: user, deviceId: device, log, fetchFn });
 
-  const roomOf = (room: RoomId): ReturnType<MatrixClient["getRoom"]> => {
-    const found = client.getRoom(room);
-    return found?.getMyMembership() === "join" ? found : null;
+  const roomOf = (id: RoomId): Room | undefined => {
+    const room = client.getRoom(id);
+    return room?.getMyMembership() === "join" ? room : undefined;
   };
 
   const emptyTimeline = (event: MatrixEvent): void => {
@@ -133,11 +152,13 @@ export const createBot = (deps: BotDeps): Bot => {
 
   return {
     client,
-    isSyncing: () => [SyncState.Prepared, SyncState.Syncing].includes(client.getSyncState() ?? SyncState.Stopped),
-    isIn: (room) => roomOf(room) !== null,
+    isSyncing: () => SYNCING_STATES.has(client.getSyncState()),
+    room: roomOf,
     isInEncrypted: (room) => roomOf(room)?.hasEncryptionStateEvent() ?? false,
     start: async (onMessage) => {
       await deps.users.ensure(user, deps.displayName);
+      registered.resolve();
+      await identity;
       await ensureDevice(homeserver, user, device, DEVICE_NAME);
       await client.initRustCrypto({ useIndexedDB: false });
       const onEvent = createBotEvents({ client, startedAtMs: nowMs(), nowMs, isOurs: deps.isOurs, onMessage });
@@ -161,7 +182,7 @@ export const createBot = (deps: BotDeps): Bot => {
       await deleteDevice(homeserver, user, device);
     },
     say: async (room, text) => {
-      if (roomOf(room) === null) return false;
+      if (roomOf(room) === undefined) return false;
       try {
         await client.sendNotice(room, text);
         return true;

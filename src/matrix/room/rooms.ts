@@ -12,8 +12,12 @@ export interface RoomsDeps {
   readonly homeserver: Homeserver;
   readonly botUserId: UserId;
   readonly isGhost: (user: string) => boolean;
-  /** The bot's synced room; undefined when it is not joined, or when what it knows may be old. */
-  readonly botRoom: (room: RoomId) => Room | undefined;
+  readonly bot: {
+    /** False while the homeserver cannot be reached: what the bot knows may be old. */
+    isSyncing(): boolean;
+    /** The room as the bot has synced it; undefined when it is not joined. */
+    room(id: RoomId): Room | undefined;
+  };
   readonly unreadable: UnreadableMembers;
   /** Makes the ghost's user where it does not exist yet, and joins the room. Rejects with HOMESERVER_*. */
   readonly joinAsGhost: (ghost: GhostUserId, room: RoomId) => Promise<void>;
@@ -37,7 +41,7 @@ const syncSchema = z.object({
 const isLive = (view: RoomView): boolean => view.conference.some((member) => !member.isPhone);
 
 export const createRooms = (deps: RoomsDeps): RoomPort => {
-  const { homeserver, botUserId, isGhost, unreadable } = deps;
+  const { homeserver, bot, botUserId, isGhost, unreadable } = deps;
 
   const contextOf = (room: RoomId, ghost: string): ViewContext => ({
     roomId: room,
@@ -60,7 +64,7 @@ export const createRooms = (deps: RoomsDeps): RoomPort => {
   };
 
   const viewFromBot = (room: RoomId, ghost: string): RoomView | undefined => {
-    const synced = deps.botRoom(room);
+    const synced = bot.isSyncing() ? bot.room(room) : undefined;
     return synced === undefined ? undefined : viewOf(roomStateOf(synced), contextOf(room, ghost));
   };
 
@@ -92,7 +96,7 @@ export const createRooms = (deps: RoomsDeps): RoomPort => {
     const sticky = await stickyAs(ghost, room);
     // The bot can decrypt what a ghost that has just come cannot.
     const unread =
-      deps.botRoom(room) === undefined
+      bot.room(room) === undefined
         ? sticky.filter((event) => event.type === "m.room.encrypted" && event.msc4354_sticky !== undefined)
         : [];
     const senders = [...unreadable.in(room), ...unread.map((event) => userId(event.sender))];
@@ -102,6 +106,11 @@ export const createRooms = (deps: RoomsDeps): RoomPort => {
   return {
     viewAsBot: async (room) => {
       if (!room.startsWith("!")) throw new GatewayError("ROOM_NOT_FOUND", `${room} is not a room id: it begins with !`);
+      if (!bot.isSyncing()) {
+        throw new GatewayError("HOMESERVER_UNAVAILABLE", "The homeserver does not answer the bot. Try again.", {
+          retryable: true,
+        });
+      }
       // A ghost nobody knows: new ghosts have the default power.
       const view = viewFromBot(room, "");
       if (view !== undefined) return checkReadable(view, unreadable.in(room));

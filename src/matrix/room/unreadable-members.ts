@@ -7,8 +7,8 @@ export interface UnreadableMembers {
 }
 
 /**
- * Watches a client, and decrypts the sticky events it gets: js-sdk 43 leaves those of the timeline encrypted until somebody asks.
- * An event was sent before the device was in the room (or existed) when it stays encrypted; its type is part of what is encrypted.
+ * Watches a client, whose sticky events must be repaired (rtc/sdk-workarounds.ts). An event that stays encrypted was sent before the device
+ * was in the room, or existed; its type is part of what is encrypted.
  */
 export const watchUnreadableMembers = (client: MatrixClient, nowMs: () => number): UnreadableMembers => {
   const byRoom = new Map<string, Map<string, MatrixEvent>>();

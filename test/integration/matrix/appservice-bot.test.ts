@@ -4,6 +4,7 @@ import { MatrixRTCSessionEvent } from "matrix-js-sdk/lib/matrixrtc/index.js";
 import type { LabUser } from "../../../deploy/lab/homeserver.ts";
 import { GatewayError } from "../../../src/errors.ts";
 import { roomId, userId } from "../../../src/ids.ts";
+import { listDevices } from "../../../src/matrix/devices.ts";
 import { startAppserviceLab, type AppserviceLab } from "../../support/matrix/appservice-lab.ts";
 import { startMember, type Member } from "../../support/matrix/member.ts";
 
@@ -70,12 +71,7 @@ test("the bot has a name and a picture, and one device", async () => {
     },
   );
   expect(profile).toEqual({ displayname: "Phone", avatar_url: expect.stringMatching(/^mxc:\/\//) });
-  const devices = await world.homeserver.request({
-    method: "GET",
-    path: "/_matrix/client/v3/devices",
-    as: { userId: userId(world.botId) },
-  });
-  expect((devices as { devices: unknown[] }).devices).toHaveLength(1);
+  await expect(listDevices(world.homeserver, userId(world.botId))).resolves.toHaveLength(1);
 });
 
 test.each([
@@ -102,6 +98,16 @@ test("an encrypted !phone add starts a call for its sender; list and hangup know
   );
   expect((await ask(room, "!phone hangup")).body).toBe("Hung up +33 1 40 50 60 70.");
   expect((await ask(room, "!phone hangup")).body).toBe("There is no phone in this room's call. (CALL_NOT_FOUND)");
+});
+
+test("its device is signed by its owner, so that clients do not warn about its notices", async () => {
+  const room = await roomWithBot(true);
+  await ask(room, "!phone help");
+  const { bot } = world.appservice;
+  const status = await alice.client
+    .getCrypto()
+    ?.getDeviceVerificationStatus(world.botId, bot.client.getDeviceId() ?? "");
+  expect(status?.signedByOwner).toBe(true);
 });
 
 test("a refusal is answered with words and code", async () => {
@@ -175,4 +181,43 @@ test("a room without the bot has no view for the bot", async () => {
   const room = await world.lab.homeserver.createRoom({ creator: aliceUser, encrypted: false, name: "Alone" });
   await expect(world.appservice.rooms.viewAsBot(roomId(room))).rejects.toMatchObject({ code: "BOT_NOT_IN_ROOM" });
   await expect(world.appservice.rooms.viewAsBot(roomId("#alias:x"))).rejects.toMatchObject({ code: "ROOM_NOT_FOUND" });
+});
+
+test("in a room with the bot a call is seen without the ghost having to join", async () => {
+  const room = roomId(await roomWithBot(true));
+  const { bot, rooms } = world.appservice;
+  const session = bot.client.matrixRTC.getRoomSession(bot.client.getRoom(room)!);
+  const seen = new Promise((resolve) => session.once(MatrixRTCSessionEvent.MembershipsChanged, resolve));
+  await alice.join(room);
+  await seen;
+  const ghost = world.ghost("+33140506090");
+  await world.invite(room, ghost, aliceUser);
+  const view = await rooms.viewAsGhost(room, ghost);
+  expect(view.conference).toEqual([{ userId: aliceUser.userId, isPhone: false }]);
+  expect((await world.memberOf(room, ghost, aliceUser)).membership).toBe("invite");
+  await alice.leave();
+});
+
+test("a new start deletes the old device, obeys nothing old, and cannot read who joined before it", async () => {
+  const room = roomId(await roomWithBot(true));
+  await ask(room, "!phone add 1001");
+  await alice.join(room, { sticky: true });
+  await world.appservice.bot.stop();
+
+  const restarted = await world.startAgain();
+  try {
+    const devices = await listDevices(world.homeserver, userId(world.botId));
+    expect(devices).toEqual([restarted.appservice.bot.client.getDeviceId()]);
+    const notice = alice.nextMessage(room, world.botId);
+    await expect(restarted.appservice.rooms.viewAsBot(room)).rejects.toMatchObject({
+      code: "NO_LIVE_CALL",
+      message: expect.stringContaining("cannot be decrypted"),
+    });
+    expect((await notice).body).toMatch(/^Somebody in this call cannot be heard/);
+    expect((await ask(room, "!phone help")).body).toMatch(/^!phone add NUMBER/);
+    expect(restarted.calls.added.all).toEqual([]);
+  } finally {
+    await alice.leave();
+    await restarted.appservice.bot.stop();
+  }
 });

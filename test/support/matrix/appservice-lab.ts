@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
@@ -13,6 +14,8 @@ import { callId, ghostUserId, legId, userId, type GhostUserId, type RoomId } fro
 import { createAppservice, type Appservice } from "../../../src/matrix/appservice/appservice.ts";
 import { createNamespace } from "../../../src/matrix/appservice/namespace.ts";
 import { createRegistration, registrationYaml } from "../../../src/matrix/appservice/registration.ts";
+import { createCrossSigning } from "../../../src/matrix/crypto/cross-signing.ts";
+import type { SealingKey } from "../../../src/matrix/crypto/sealed-box.ts";
 import { createHomeserver, matrixPath, type Homeserver } from "../../../src/matrix/homeserver.ts";
 import { ghostOf } from "../../../src/numbering/ghost-id.ts";
 import { parseNumber } from "../../../src/numbering/parse.ts";
@@ -20,6 +23,7 @@ import { createPolicy } from "../../../src/policy/policy.ts";
 import { createTestLog, type LogLine } from "../log.ts";
 import { createRecorder, type Recorder } from "../recorder.ts";
 import { createMemoryGhostStore } from "./ghost-store.ts";
+import { createMemoryIdentityStore } from "./rtc-lab.ts";
 
 export const PLAN = { country: "FR", extensionPatterns: ["1XXX"] };
 export const HS_TOKEN = "hs-token-of-the-test";
@@ -79,11 +83,16 @@ export interface TransactionSeen {
   readonly status: number;
 }
 
-export interface AppserviceLab extends AsyncDisposable {
-  readonly lab: Lab;
-  readonly homeserver: Homeserver;
+export interface RunningAppservice {
   readonly appservice: Appservice;
   readonly calls: FakeCalls;
+}
+
+export interface AppserviceLab extends RunningAppservice, AsyncDisposable {
+  readonly lab: Lab;
+  readonly homeserver: Homeserver;
+  /** A second one in place of the first, which was stopped. */
+  startAgain(): Promise<RunningAppservice>;
   readonly url: string;
   readonly botId: string;
   readonly logLines: readonly LogLine[];
@@ -130,34 +139,43 @@ export const startAppserviceLab = async (): Promise<AppserviceLab> => {
   const policy = createPolicy({ options: { rules, attemptsPerMinute: 1000 }, ownServer: serverName, clock });
   const transactions = new Set<string>();
   const { log, lines } = createTestLog();
-  const calls = createFakeCalls(serverName);
   const unreadable = createRecorder<{ room: RoomId; count: number }>();
-  const appservice = createAppservice({
-    homeserver,
-    namespace,
-    hsToken: HS_TOKEN,
-    botDisplayName: "Phone",
-    numberPlan: PLAN,
-    policy,
-    sayAsGhost: async () => {},
-    transactionLog: { has: (id) => transactions.has(id), add: (id) => void transactions.add(id) },
-    ghostStore: createMemoryGhostStore(),
-    rejectionLimit: { attempt: () => 0 },
-    botFetch: fetch,
-    onMalformedEvents: () => {},
-    onUnreadableMembers: (room, count) => unreadable.push({ room, count }),
-    nowMs: () => Date.now(),
-    log,
-  });
-  const connected = appservice.connect(calls);
-  router = connected.router;
-  await connected.start();
+  const sealingKey = new Uint8Array(randomBytes(32)) as SealingKey;
+  const crossSigning = createCrossSigning({ homeserver, store: createMemoryIdentityStore(), sealingKey });
+  const ghostStore = createMemoryGhostStore();
+
+  const start = async (): Promise<RunningAppservice> => {
+    const calls = createFakeCalls(serverName);
+    const appservice = createAppservice({
+      homeserver,
+      namespace,
+      hsToken: HS_TOKEN,
+      botDisplayName: "Phone",
+      numberPlan: PLAN,
+      policy,
+      sayAsGhost: async () => {},
+      transactionLog: { has: (id) => transactions.has(id), add: (id) => void transactions.add(id) },
+      ghostStore,
+      rejectionLimit: { attempt: () => 0 },
+      crossSigning,
+      onMalformedEvents: () => {},
+      onUnreadableMembers: (room, count) => unreadable.push({ room, count }),
+      nowMs: () => Date.now(),
+      log,
+    });
+    const connected = appservice.connect(calls);
+    router = connected.router;
+    await connected.start();
+    return { appservice, calls };
+  };
+  const { appservice, calls } = await start();
 
   return {
     lab,
     homeserver,
     appservice,
     calls,
+    startAgain: start,
     url,
     botId: namespace.botUserId,
     logLines: lines,
