@@ -17,6 +17,8 @@ import { asteriskAddresses, type AsteriskEngineOptions, type AsteriskTrunk, basi
 
 /** What SipPort promises for hang-up. */
 const HANGUP_LIMIT_MS = 2000;
+/** Pause before Asterisk is asked again for its calls. */
+const CATCH_UP_RETRY_MS = 1000;
 /** How long new media waits for ARI. */
 const RENEW_WAIT_MS = 5000;
 /** Q.850 "call rejected", for calls that nobody takes. */
@@ -61,6 +63,16 @@ export const createAsteriskEngine = (options: AsteriskEngineOptions, log: Log): 
     }
   };
 
+  const catchUpSoon = (): void => {
+    catchUp().catch((error: unknown) => {
+      log.warn({ error }, "calls in Asterisk could not be listed");
+      setTimeout(() => {
+        // After another loss the next connection asks anyway.
+        if (stream.connected()) catchUpSoon();
+      }, CATCH_UP_RETRY_MS).unref();
+    });
+  };
+
   const onEvent = (event: AriEvent): void => {
     if (event.type === "ApplicationReplaced") return;
     const channel = channelOf(event);
@@ -78,9 +90,7 @@ export const createAsteriskEngine = (options: AsteriskEngineOptions, log: Log): 
     authorization,
     log,
     onEvent,
-    onConnected: () => {
-      catchUp().catch((error: unknown) => log.warn({ error }, "calls in Asterisk could not be listed"));
-    },
+    onConnected: () => catchUpSoon(),
     onLost: () => {
       log.warn({ calls: legs.size }, "ARI events connection lost, calls go on");
       for (const leg of legs.values()) leg.eventsLost();

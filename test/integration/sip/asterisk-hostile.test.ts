@@ -86,6 +86,7 @@ const startFakeAri = async () => {
     say,
     event,
     connections: () => connections,
+    dropEvents: () => sockets.clients.forEach((socket) => socket.terminate()),
     refuseEvents: (refuse: boolean) => (refuseEvents = refuse),
     async stop(): Promise<void> {
       for (const socket of sockets.clients) socket.terminate();
@@ -181,6 +182,22 @@ test("a flood in one message closes the connection, which comes back, and the ca
   await leg.until("leg.answered");
   expect(ari.connections()).toBe(2);
   expect(leg.types()).not.toContain("leg.ended");
+});
+
+test("a list of calls that cannot be read after a reconnection is asked for again", async () => {
+  const set = await setUp();
+  const { ari, engine } = set;
+  await engine.ready();
+  const { leg, channel } = await dialOn(set);
+  let asked = 0;
+  ari.overrides.set("GET /channels", (response, body, path) => {
+    asked += 1;
+    const channels = [{ id: channel, name: "PJSIP/xivo-00000001", state: "Up" }];
+    (asked === 1 ? json(503, {}) : json(200, channels))(response, body, path);
+  });
+  ari.dropEvents();
+  await leg.until("leg.answered");
+  expect(asked).toBe(2);
 });
 
 test.each<[string, Answer]>([
