@@ -3,7 +3,8 @@ import { GatewayError } from "../../errors.ts";
 import type { DeviceId, GhostUserId, RoomId } from "../../ids.ts";
 import type { Log } from "../../log.ts";
 import { createMasqueradingClient } from "../client.ts";
-import type { CrossSigning, GhostIdentity } from "../crypto/cross-signing.ts";
+import type { CrossSigning } from "../crypto/cross-signing.ts";
+import { createSigningFetch } from "../crypto/signing-fetch.ts";
 import { deleteDevice, ensureDevice } from "../devices.ts";
 import type { Homeserver } from "../homeserver.ts";
 import { repairEncryptedStickyEvents, uploadDeviceKeysNow } from "./sdk-workarounds.ts";
@@ -37,21 +38,6 @@ export interface GhostDevice {
 /** Per /sync: what comes in one burst (members that join at once) should not be a gap. */
 const TIMELINE_EVENTS = 20;
 const DEVICE_NAME = "Phone (SIP gateway)";
-
-/** Signs the device keys with the ghost's self-signing key on their way out (see crypto/cross-signing.ts). */
-const signingFetch =
-  (identity: Promise<GhostIdentity>, onUploaded: () => void): typeof globalThis.fetch =>
-  async (input, init) => {
-    const url = input instanceof Request ? input.url : String(input);
-    if (!url.includes("/keys/upload") || typeof init?.body !== "string") return fetch(input, init);
-    const body = JSON.parse(init.body) as { device_keys?: Record<string, unknown> };
-    if (body.device_keys === undefined) return fetch(input, init);
-    const signer = await identity;
-    const signed = JSON.stringify({ ...body, device_keys: signer.signDevice(body.device_keys) });
-    const response = await fetch(input, { ...init, body: signed });
-    if (response.ok) onUploaded();
-    return response;
-  };
 
 /** The SDK only logs when an upload fails, so success is taken from the answer itself. */
 const uploadKeys = async (client: MatrixClient, isUploaded: () => boolean): Promise<void> => {
@@ -127,7 +113,7 @@ export const openGhostDevice = async (
     userId: ghost,
     deviceId: device,
     log,
-    fetchFn: signingFetch(identity, () => {
+    fetchFn: createSigningFetch(identity, () => {
       uploaded = true;
     }),
   });

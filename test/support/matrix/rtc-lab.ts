@@ -14,7 +14,7 @@ import {
   type GhostUserId,
   type RoomId,
 } from "../../../src/ids.ts";
-import { createCrossSigning, type GhostIdentityStore } from "../../../src/matrix/crypto/cross-signing.ts";
+import { createCrossSigning, type IdentityStore } from "../../../src/matrix/crypto/cross-signing.ts";
 import type { SealingKey } from "../../../src/matrix/crypto/sealed-box.ts";
 import { createHomeserver, matrixPath, type Homeserver } from "../../../src/matrix/homeserver.ts";
 import { createRtc, type Rtc, type RtcDeps } from "../../../src/matrix/rtc/rtc.ts";
@@ -133,8 +133,8 @@ export interface TestGateway {
   readonly logLines: readonly LogLine[];
 }
 
-export const createMemoryIdentityStore = (): GhostIdentityStore => {
-  const rows = new Map<GhostUserId, Uint8Array>();
+export const createMemoryIdentityStore = (): IdentityStore => {
+  const rows = new Map<string, Uint8Array>();
   return { load: (ghost) => rows.get(ghost), save: (ghost, sealed) => void rows.set(ghost, sealed) };
 };
 

@@ -1,0 +1,119 @@
+import { readFile, readlink } from "node:fs/promises";
+import { afterAll, afterEach, beforeAll, expect, test } from "@jest/globals";
+import { answersHttp, startServer, type ServerProcess } from "../../../deploy/lab/process.ts";
+import { RoomStateEvent, type MatrixEvent } from "matrix-js-sdk";
+import type { RoomId } from "../../../src/ids.ts";
+import { MEMBER_STATE_EVENT } from "../../../src/matrix/rtc/member-events.ts";
+import { createRecorder } from "../../support/recorder.ts";
+import type { Member } from "../../support/matrix/member.ts";
+import {
+  createCallRoom,
+  createTestGateway,
+  newCall,
+  startRtcLab,
+  type RtcLab,
+  type TestGateway,
+} from "../../support/matrix/rtc-lab.ts";
+
+let rtcLab: RtcLab;
+let gateway: TestGateway;
+let alice: Member;
+let room: RoomId;
+
+beforeAll(async () => {
+  rtcLab = await startRtcLab();
+}, 600_000);
+afterAll(async () => rtcLab?.[Symbol.asyncDispose]());
+afterEach(async () => alice?.[Symbol.asyncDispose]());
+
+const startCall = async (options: Parameters<typeof createTestGateway>[1] = {}): Promise<void> => {
+  const user = await rtcLab.lab.homeserver.createUser(`alice-${crypto.randomUUID()}`, { displayName: "Alice" });
+  alice = await rtcLab.member(user);
+  room = await createCallRoom(rtcLab, { creator: alice.user, encrypted: true, name: "Call" });
+  gateway = createTestGateway(rtcLab, options);
+  await alice.join(room);
+};
+
+/** Stops Synapse and gives how to start the same again, with its data and ports. */
+const stopSynapse = async (): Promise<() => Promise<ServerProcess>> => {
+  const server = rtcLab.lab.process("synapse");
+  const [python, command] = [`/proc/${server.pid}/cwd`, `/proc/${server.pid}/cmdline`];
+  const cwd = await readlink(python);
+  const [program = "", ...args] = (await readFile(command, "utf8")).split("\0").filter((word) => word !== "");
+  await server.stop();
+  return () =>
+    startServer({
+      name: "synapse",
+      command: program,
+      args,
+      cwd,
+      logFile: server.logFile,
+      ready: answersHttp(`${rtcLab.lab.homeserver.url}/health`),
+      readyTimeoutMs: 60_000,
+      hint: "see the log",
+      stopGraceMs: 1500,
+    });
+};
+
+test("many calls, one after the other, leave no timer, listener or session behind", async () => {
+  await startCall();
+  const cycle = async (): Promise<void> => {
+    const call = newCall(room, rtcLab.newGhost());
+    const { identity } = await gateway.rtc.prepare(call.request, (fact) => call.facts.push(fact));
+    await gateway.rtc.publish(call.request.callId);
+    await gateway.keys.next("own key", (key) => key.identity === identity);
+    await gateway.rtc.leave(call.request.callId);
+  };
+  const handles = (): number =>
+    // Request time-outs of the SDK are plain timers that end by themselves; what repeats or listens is counted below.
+    process.getActiveResourcesInfo().filter((kind) => kind !== "Timeout" && !kind.startsWith("TCP")).length;
+  await cycle();
+  const before = handles();
+  for (let calls = 0; calls < 15; calls += 1) await cycle();
+  expect(handles()).toBeLessThanOrEqual(before + 1);
+  expect(await gateway.rtc.leave(newCall(room, rtcLab.newGhost()).request.callId)).toBeUndefined();
+  // A client that still synced would be seen here: Synapse's log has every request.
+  const log = rtcLab.lab.log("synapse");
+  const lengthBefore = (await readFile(log, "utf8")).length;
+  await new Promise((resolve) => setTimeout(resolve, 3_000));
+  const later = (await readFile(log, "utf8")).slice(lengthBefore);
+  expect(later).not.toMatch(/user_id=%40tel_/);
+}, 180_000);
+
+test("without delayed events a membership is valid for ten minutes only", async () => {
+  await startCall({ delayedEventsSupported: () => false });
+  const call = newCall(room, rtcLab.newGhost());
+  await gateway.rtc.prepare(call.request, (fact) => call.facts.push(fact));
+  await gateway.rtc.publish(call.request.callId);
+  const [member] = await rtcLab.stateOf(room, call.request.ghost);
+  expect(member?.content["expires"]).toBe(600_000);
+  await gateway.rtc.leave(call.request.callId);
+}, 60_000);
+
+test("a session outlives a restart of the homeserver that has ended its membership", async () => {
+  await startCall();
+  const call = newCall(room, rtcLab.newGhost());
+  const { identity } = await gateway.rtc.prepare(call.request, (fact) => call.facts.push(fact));
+  await gateway.rtc.publish(call.request.callId);
+  await alice.members.next("the phone", (identities) => identities.includes(identity));
+  const memberships = createRecorder<MatrixEvent>();
+  alice.client.on(RoomStateEvent.Events, (event) => {
+    if (event.getSender() === call.request.ghost && event.getType() === MEMBER_STATE_EVENT) memberships.push(event);
+  });
+  const start = await stopSynapse();
+  // Longer than the delayed leave: Synapse sends it when it comes back.
+  await new Promise((resolve) => setTimeout(resolve, 20_000));
+  const synapse = await start();
+  try {
+    await memberships.next("the phone again", (event) => Object.keys(event.getContent()).length > 0, 90_000);
+    const live = await rtcLab.stateOf(room, call.request.ghost);
+    expect(live.map(({ content }) => Object.keys(content).length > 0)).toEqual([true]);
+    expect(await rtcLab.delayedOf(call.request.ghost)).toHaveLength(1);
+    expect(call.facts.all.filter(({ type }) => type === "rtc.lost" || type === "rtc.removed")).toEqual([]);
+    await gateway.rtc.leave(call.request.callId);
+    expect(await rtcLab.delayedOf(call.request.ghost)).toEqual([]);
+  } finally {
+    await alice[Symbol.asyncDispose]();
+    await synapse.stop();
+  }
+}, 180_000);
