@@ -171,6 +171,7 @@ const createMatrixSide = async (
     numberPlan: numberPlanOf(config),
     policy,
     sayAsGhost: (call, room, text) => rtc.sendNotice(call, room, text),
+    noticeAsGhost: (ghost, room, text) => rtc.noticeOnce(ghost, room, text),
     transactionLog: {
       has: (id) => store.transactions.has(id),
       add: (id) => {
@@ -180,7 +181,7 @@ const createMatrixSide = async (
     },
     ghostStore: store.ghosts,
     rejectionLimit: createRateLimit({ perMinute: REJECTIONS_PER_MINUTE, clock: systemClock }),
-    botFetch: fetch,
+    crossSigning,
     onMalformedEvents: (count) => metrics.malformedEvents(count),
     onUnreadableMembers: () => metrics.rtc("member.unreadable"),
     nowMs: Date.now,

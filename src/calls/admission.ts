@@ -2,21 +2,12 @@ import { GatewayError } from "../errors.ts";
 import type { GhostUserId } from "../ids.ts";
 import type { AddPhone, RoomPort, RoomView } from "./ports.ts";
 
-/** The room as the bot sees it, or, for an invite into a room without the bot, as the invited ghost does. */
-export const viewRoom = async (
+/** The room as the bot sees it; for an invite, which needs no bot, as the invited ghost does. */
+export const viewRoom = (
   rooms: RoomPort,
   { roomId, via }: Pick<AddPhone, "roomId" | "via">,
   ghost: GhostUserId,
-): Promise<RoomView> => {
-  try {
-    return await rooms.viewAsBot(roomId);
-  } catch (error) {
-    const isBotMissing =
-      error instanceof GatewayError && (error.code === "BOT_NOT_IN_ROOM" || error.code === "ROOM_NOT_FOUND");
-    if (via !== "invite" || !isBotMissing) throw error;
-    return rooms.viewAsGhost(roomId, ghost);
-  }
-};
+): Promise<RoomView> => (via === "invite" ? rooms.viewAsGhost(roomId, ghost) : rooms.viewAsBot(roomId));
 
 /** Throws the reason why a phone cannot join this room's call now, in words for whoever asked. */
 export const checkRoom = (view: RoomView, via: AddPhone["via"]): void => {

@@ -172,7 +172,7 @@ export interface RoomView {
 export interface RoomPort {
   /** Room as the bot sees it. Rejects with BOT_NOT_IN_ROOM or ROOM_NOT_FOUND. Cheap: answered from the bot's own sync. */
   viewAsBot(room: RoomId): Promise<RoomView>;
-  /** Room as an invited ghost sees it: joins first. Rejects with HOMESERVER_REFUSED when the invite is gone. */
+  /** Room as an invited ghost sees it; joins only when the bot cannot show a live call. Rejects with HOMESERVER_REFUSED when the invite is gone. */
   viewAsGhost(room: RoomId, ghost: GhostUserId): Promise<RoomView>;
 }
 

@@ -1,7 +1,7 @@
 import type { Router } from "express";
 import type { CallService, NoticePort, PolicyPort, RoomPort } from "../../calls/ports.ts";
 import { toGatewayError } from "../../errors.ts";
-import { serverOf, type CallId, type RoomId, type UserId } from "../../ids.ts";
+import { serverOf, type CallId, type GhostUserId, type RoomId, type UserId } from "../../ids.ts";
 import type { Log } from "../../log.ts";
 import { formatNumber } from "../../numbering/format.ts";
 import { parseGhost } from "../../numbering/ghost-id.ts";
@@ -31,6 +31,8 @@ export interface AppserviceDeps {
   readonly numberPlan: NumberPlan;
   readonly policy: PolicyPort & { isKnownServer(server: string): boolean };
   readonly sayAsGhost: (call: CallId, room: RoomId, text: string) => Promise<void>;
+  /** A ghost without a call joins, writes one notice and leaves. */
+  readonly noticeAsGhost: (ghost: GhostUserId, room: RoomId, text: string) => Promise<void>;
   readonly transactionLog: TransactionLog;
   readonly ghostStore: GhostStore;
   readonly rejectionLimit: { attempt(subject: string): number };
@@ -106,7 +108,8 @@ export const createAppservice = (deps: AppserviceDeps): Appservice => {
       calls,
       users,
       membership,
-      bot,
+      noticeAsGhost: deps.noticeAsGhost,
+      sayAsBot: (room, text) => bot.say(room, text),
       rejectionLimit,
       log,
     });

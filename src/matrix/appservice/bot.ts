@@ -46,7 +46,6 @@ export interface Bot {
   isSyncing(): boolean;
   /** The synced room; undefined when the bot is not joined. */
   room(id: RoomId): Room | undefined;
-  isInEncrypted(room: RoomId): boolean;
   /** Sends a notice, encrypted where the room is; resolves with false when the bot is not in the room. Rejects with HOMESERVER_*. */
   say(room: RoomId, text: string): Promise<boolean>;
 }
@@ -154,7 +153,6 @@ export const createBot = (deps: BotDeps): Bot => {
     client,
     isSyncing: () => SYNCING_STATES.has(client.getSyncState()),
     room: roomOf,
-    isInEncrypted: (room) => roomOf(room)?.hasEncryptionStateEvent() ?? false,
     start: async (onMessage) => {
       await deps.users.ensure(user, deps.displayName);
       registered.resolve();

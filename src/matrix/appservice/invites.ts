@@ -19,12 +19,10 @@ export interface InvitesDeps {
   readonly calls: Pick<CallService, "add">;
   readonly users: Users;
   readonly membership: Membership;
-  readonly bot: {
-    /** Sends a notice; false when the bot is not in the room. */
-    say(room: RoomId, text: string): Promise<boolean>;
-    /** True when the bot is in this room and the room is encrypted. */
-    isInEncrypted(room: RoomId): boolean;
-  };
+  /** Joins as the ghost, writes one notice (encrypted where the room is) and leaves (rtc/). */
+  readonly noticeAsGhost: (ghost: GhostUserId, room: RoomId, text: string) => Promise<void>;
+  /** Sends a notice as the bot; false when it is not in the room. */
+  readonly sayAsBot: (room: RoomId, text: string) => Promise<boolean>;
   /** Rejections per inviter, and per server that the policy does not name: 0 means go ahead (policy/rate-limit.ts). */
   readonly rejectionLimit: { attempt(subject: string): number };
   readonly log: Log;
@@ -39,7 +37,7 @@ interface GhostInvite {
 
 /** What an invite of the bot or of a ghost brings about. Events that are no such invites are ignored. */
 export const createInvites = (deps: InvitesDeps): ((event: AppserviceEvent) => Promise<void>) => {
-  const { namespace, numberPlan, policy, calls, users, membership, bot, rejectionLimit, log } = deps;
+  const { namespace, numberPlan, policy, calls, users, membership, rejectionLimit, log } = deps;
 
   /** Rejecting needs the user to exist, so it makes it, without name and picture; not more often than the limit allows. */
   const reject = async ({ room, ghost, inviter }: GhostInvite, error: GatewayError): Promise<void> => {
@@ -48,7 +46,7 @@ export const createInvites = (deps: InvitesDeps): ((event: AppserviceEvent) => P
     const words = errorWords(error);
     await users.register(ghost);
     void membership.leave(ghost, room, words);
-    await bot.say(room, words);
+    await deps.sayAsBot(room, words);
   };
 
   /** No word and no user for servers that nobody allowed; an invite of an unknown ghost is left as it is. */
@@ -60,11 +58,11 @@ export const createInvites = (deps: InvitesDeps): ((event: AppserviceEvent) => P
 
   const refuseWithoutCall = async ({ room, ghost }: GhostInvite, number: PhoneNumber, words: string): Promise<void> => {
     await users.ensure(ghost, formatNumber(number));
-    await membership.join(ghost, room);
-    // Without the bot in clear also in encrypted rooms: the words are nobody's secret, and a device for one sentence would take a second.
-    if (bot.isInEncrypted(room)) await bot.say(room, words);
-    else await membership.sendNotice(ghost, room, words);
-    void membership.leave(ghost, room, words);
+    try {
+      await deps.noticeAsGhost(ghost, room, words);
+    } finally {
+      void membership.leave(ghost, room, words);
+    }
   };
 
   const acceptDirect = async (invite: GhostInvite, number: PhoneNumber): Promise<void> => {

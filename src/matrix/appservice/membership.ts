@@ -1,4 +1,3 @@
-import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { GatewayError, toGatewayError } from "../../errors.ts";
 import type { RoomId, UserId } from "../../ids.ts";
@@ -6,7 +5,7 @@ import type { Log } from "../../log.ts";
 import { matrixPath, MatrixError, type Homeserver } from "../homeserver.ts";
 import { maskGhosts } from "../mask.ts";
 
-/** Joining, leaving and plain words of our users, by masquerade. */
+/** Joining and leaving of our users, by masquerade. */
 export interface Membership {
   /** Joins by invite or as the room allows; joining twice is harmless. Rejects with HOMESERVER_REFUSED or HOMESERVER_UNAVAILABLE. */
   join(user: UserId, room: RoomId): Promise<void>;
@@ -15,8 +14,6 @@ export interface Membership {
    * times; never rejects, as there is nothing left to do about it.
    */
   leave(user: UserId, room: RoomId, reason?: string): Promise<void>;
-  /** An `m.notice` in clear. */
-  sendNotice(user: UserId, room: RoomId, text: string): Promise<void>;
 }
 
 export const createMembership = (deps: {
@@ -76,14 +73,6 @@ export const createMembership = (deps: {
           await sleep(delayMs);
         }
       }
-    },
-    sendNotice: async (user, room, text) => {
-      await homeserver.request({
-        method: "PUT",
-        path: matrixPath("client/v3", "rooms", room, "send", "m.room.message", randomUUID()),
-        body: { msgtype: "m.notice", body: text },
-        as: { userId: user },
-      });
     },
   };
 };

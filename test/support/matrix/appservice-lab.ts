@@ -154,6 +154,12 @@ export const startAppserviceLab = async (): Promise<AppserviceLab> => {
       numberPlan: PLAN,
       policy,
       sayAsGhost: async () => {},
+      noticeAsGhost: async (ghost, room, text) => {
+        const as = { userId: ghost };
+        await homeserver.request({ method: "POST", path: matrixPath("client/v3", "join", room), body: {}, as });
+        const path = matrixPath("client/v3", "rooms", room, "send", "m.room.message", randomBytes(8).toString("hex"));
+        await homeserver.request({ method: "PUT", path, body: { msgtype: "m.notice", body: text }, as });
+      },
       transactionLog: { has: (id) => transactions.has(id), add: (id) => void transactions.add(id) },
       ghostStore,
       rejectionLimit: { attempt: () => 0 },

@@ -43,7 +43,7 @@ describe("a call that works", () => {
     ]);
   });
 
-  test("an invited ghost is not invited again, and the room is seen through it where the bot is not", async () => {
+  test("an invited ghost is not invited again, and the room is seen through it", async () => {
     const { world, calls } = setUp();
     world.setRoom(() => Promise.reject(new GatewayError("BOT_NOT_IN_ROOM", "no bot")));
     await calls.add({ ...add, via: "invite" });

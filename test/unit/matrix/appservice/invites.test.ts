@@ -27,13 +27,14 @@ afterEach(async () => {
 interface Options {
   readonly add?: GatewayError;
   readonly authorize?: GatewayError;
-  readonly botInEncryptedRoom?: boolean;
+  readonly botInRoom?: boolean;
   readonly rejectionsLeft?: number;
 }
 
 const make = (options: Options = {}) => {
   const added: AddPhone[] = [];
   const said: string[] = [];
+  const noticed: { ghost: string; text: string }[] = [];
   let rejectionsLeft = options.rejectionsLeft ?? 10;
   const { log } = createTestLog();
   const homeserver = createHomeserver({ url: fake.url, asToken: "as" });
@@ -57,17 +58,17 @@ const make = (options: Options = {}) => {
     },
     users,
     membership: createMembership({ homeserver, log, retryDelaysMs: [] }),
-    bot: {
-      say: async (_, text) => {
-        if (options.botInEncryptedRoom === true) said.push(text);
-        return options.botInEncryptedRoom === true;
-      },
-      isInEncrypted: () => options.botInEncryptedRoom === true,
+    noticeAsGhost: async (ghost, _, text) => {
+      noticed.push({ ghost, text });
+    },
+    sayAsBot: async (_, text) => {
+      if (options.botInRoom === true) said.push(text);
+      return options.botInRoom === true;
     },
     rejectionLimit: { attempt: () => (rejectionsLeft-- > 0 ? 0 : 1000) },
     log,
   });
-  return { added, said, users, handle };
+  return { added, said, noticed, users, handle };
 };
 
 const invite = (more: Partial<AppserviceEvent> = {}, content: Record<string, unknown> = {}): AppserviceEvent => ({
@@ -107,21 +108,13 @@ test.each([
   expect([added, fake.asked()]).toEqual([[], []]);
 });
 
-test("without a live call the ghost joins, says so and leaves", async () => {
-  const { handle } = make({ add: new GatewayError("NO_LIVE_CALL", "There is no call here.") });
+test("without a live call the ghost says so and leaves", async () => {
+  const { handle, noticed } = make({ add: new GatewayError("NO_LIVE_CALL", "There is no call here.") });
   await handle(invite());
   await fake.next(LEAVE);
   const words = "There is no call here. (NO_LIVE_CALL)";
-  expect(fake.asked().slice(3)).toEqual([JOIN, expect.stringContaining("/send/m.room.message/"), LEAVE]);
-  expect(fake.seen.slice(4).map(({ body }) => body)).toEqual([{ msgtype: "m.notice", body: words }, { reason: words }]);
-});
-
-test("in an encrypted room the bot says it for the ghost", async () => {
-  const { handle, said } = make({ add: new GatewayError("NO_LIVE_CALL", "None."), botInEncryptedRoom: true });
-  await handle(invite());
-  await fake.next(LEAVE);
-  expect(said).toEqual(["None. (NO_LIVE_CALL)"]);
-  expect(fake.asked().filter((asked) => asked.includes("/send/"))).toEqual([]);
+  expect(noticed).toEqual([{ ghost: GHOST, text: words }]);
+  expect(fake.seen.at(-1)?.body).toEqual({ reason: words });
 });
 
 test.each([
@@ -149,7 +142,7 @@ test.each([
 });
 
 test("the bot tells the reason as well, where it is in the room", async () => {
-  const { handle, said } = make({ add: new GatewayError("NO_ROUTE", "No trunk."), botInEncryptedRoom: true });
+  const { handle, said } = make({ add: new GatewayError("NO_ROUTE", "No trunk."), botInRoom: true });
   await handle(invite());
   expect(said).toEqual(["No trunk. (NO_ROUTE)"]);
 });
