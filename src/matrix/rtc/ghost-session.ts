@@ -117,7 +117,9 @@ export const createGhostSession = (
     },
     leave: () => {
       if (leaving === undefined) {
-        ended.abort(new GatewayError("SHUTTING_DOWN", "The call ended before its ghost was ready"));
+        const reason = new GatewayError("SHUTTING_DOWN", "The call ended before its ghost was ready");
+        ended.abort(reason);
+        writing?.reject(reason);
         leaving = leaveCall(context);
       }
       return leaving;

@@ -14,7 +14,8 @@ const leaveMembership = async (context: SessionContext): Promise<void> => {
   const { deps, request, call, device, deviceId } = context;
   if (call === undefined || context.membership === "none") return;
   const left = await call.leave(MEMBERSHIP_TIMEOUT_MS);
-  if (left && !context.removed) return;
+  // Left while it was joining, the SDK takes back the membership but not the delayed leave that it was just scheduling.
+  if (left && context.membership === "written" && !context.removed) return;
   const { ghost, roomId } = request;
   await cancelDelayedLeaves(deps.homeserver, ghost, roomId);
   if (context.membership !== "written" || context.removed) return;

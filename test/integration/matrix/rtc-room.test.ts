@@ -97,6 +97,23 @@ test("leaving while the ghost is being prepared leaves nothing behind either", a
   }
 }, 60_000);
 
+test("leaving while the membership is being written leaves nothing behind, and ends the writing", async () => {
+  await startCall();
+  for (const waitMs of [0, 5, 20, 60]) {
+    const call = newCall(room, rtcLab.newGhost());
+    await gateway.rtc.prepare(call.request, call.facts.push);
+    const publishing = gateway.rtc.publish(call.request.callId).then(
+      () => "written",
+      (error: { code?: string }) => error.code,
+    );
+    // Not waiting for anything: the delayed leave, then the membership are on their way at these moments.
+    await new Promise((resolve) => setTimeout(resolve, waitMs));
+    await gateway.rtc.leave(call.request.callId);
+    expect(["SHUTTING_DOWN", "written"]).toContain(await publishing);
+    await expectNothingLeft(call.request.ghost);
+  }
+}, 60_000);
+
 test("the call is told when the last person leaves and when one comes back", async () => {
   await startCall();
   const { request, facts } = await addPhone();
