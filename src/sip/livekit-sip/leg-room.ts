@@ -36,41 +36,56 @@ export const roomNameOf = (leg: LegId): string => `${PREFIX}${leg}`;
 
 const isNotFound = (error: unknown): boolean => error instanceof ServerError && error.code === "not_found";
 
-export const createLegRooms = ({ rooms, wsUrl, apiKey, apiSecret }: LegRoomsOptions): LegRooms => ({
-  create: async (leg) => {
-    await rooms.createRoom({
-      name: roomNameOf(leg),
-      emptyTimeout: EMPTY_TIMEOUT_S,
-      departureTimeout: DEPARTURE_TIMEOUT_S,
-    });
-  },
+export const createLegRooms = ({ rooms, wsUrl, apiKey, apiSecret }: LegRoomsOptions): LegRooms => {
+  /** LiveKit answers a second deletion during the first only after 5 s ("no response from servers"): so there is one at a time. */
+  const removals = new Map<LegId, Promise<void>>();
 
-  remove: async (leg) => {
+  const deleteRoom = async (leg: LegId): Promise<void> => {
     try {
       await rooms.deleteRoom(roomNameOf(leg));
     } catch (error) {
       if (!isNotFound(error)) throw error;
+    } finally {
+      removals.delete(leg);
     }
-  },
+  };
 
-  media: async (leg) => {
-    const token = new AccessToken(apiKey, apiSecret, { identity: GATEWAY_IDENTITY, ttl: "5m" });
-    token.addGrant({ roomJoin: true, room: roomNameOf(leg), canPublish: true, canSubscribe: true });
-    return { kind: "livekit-room", url: wsUrl, token: await token.toJwt(), phoneIdentity: PHONE_IDENTITY };
-  },
+  return {
+    create: async (leg) => {
+      await rooms.createRoom({
+        name: roomNameOf(leg),
+        emptyTimeout: EMPTY_TIMEOUT_S,
+        departureTimeout: DEPARTURE_TIMEOUT_S,
+      });
+    },
 
-  phoneStatus: async (leg) => {
-    try {
-      const phone = (await rooms.listParticipants(roomNameOf(leg))).find(({ identity }) => identity === PHONE_IDENTITY);
-      return phone === undefined ? "absent" : ((phone.attributes["sip.callStatus"] ?? "dialing") as PhoneStatus);
-    } catch (error) {
-      if (isNotFound(error)) return "absent";
-      throw new GatewayError("TRUNK_UNAVAILABLE", "LiveKit does not answer", { cause: error, retryable: true });
-    }
-  },
+    remove: (leg) => {
+      const removal = removals.get(leg) ?? deleteRoom(leg);
+      removals.set(leg, removal);
+      return removal;
+    },
 
-  list: async () =>
-    (await rooms.listRooms())
-      .filter(({ name }) => name.startsWith(PREFIX))
-      .map(({ name }) => legId(name.slice(PREFIX.length))),
-});
+    media: async (leg) => {
+      const token = new AccessToken(apiKey, apiSecret, { identity: GATEWAY_IDENTITY, ttl: "5m" });
+      token.addGrant({ roomJoin: true, room: roomNameOf(leg), canPublish: true, canSubscribe: true });
+      return { kind: "livekit-room", url: wsUrl, token: await token.toJwt(), phoneIdentity: PHONE_IDENTITY };
+    },
+
+    phoneStatus: async (leg) => {
+      try {
+        const phone = (await rooms.listParticipants(roomNameOf(leg))).find(
+          ({ identity }) => identity === PHONE_IDENTITY,
+        );
+        return phone === undefined ? "absent" : ((phone.attributes["sip.callStatus"] ?? "dialing") as PhoneStatus);
+      } catch (error) {
+        if (isNotFound(error)) return "absent";
+        throw new GatewayError("TRUNK_UNAVAILABLE", "LiveKit does not answer", { cause: error, retryable: true });
+      }
+    },
+
+    list: async () =>
+      (await rooms.listRooms())
+        .filter(({ name }) => name.startsWith(PREFIX))
+        .map(({ name }) => legId(name.slice(PREFIX.length))),
+  };
+};
