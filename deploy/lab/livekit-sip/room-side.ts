@@ -19,7 +19,8 @@ const MIX_START_FRAMES = 3;
 const MIX_MAX_FRAMES = 5;
 
 export interface RoomSide {
-  setStatus(status: "dialing" | "ringing" | "active" | "hangup"): Promise<void>;
+  /** Not awaited: now and then rtc-node waits 5 s for an answer that has come already. */
+  setStatus(status: "dialing" | "ringing" | "active" | "hangup"): void;
   /** Starts hearing the room; livekit-sip subscribes only after the answer. */
   openRoomAudio(): void;
   /** Audio of the phone for the room. */
@@ -63,7 +64,9 @@ export const joinRoomSide = async (url: string, token: string): Promise<RoomSide
   await participant.publishTrack(LocalAudioTrack.createAudioTrack("sip", source), options);
 
   return {
-    setStatus: (status) => participant.setAttributes({ ...participant.attributes, "sip.callStatus": status }),
+    setStatus: (status) => {
+      participant.setAttributes({ ...participant.attributes, "sip.callStatus": status }).catch(() => {});
+    },
     openRoomAudio: () => {
       hearing = true;
     },

@@ -69,7 +69,7 @@ export const startSipCall = async (ua: SipUa, request: SipCallRequest): Promise<
       headers: request.headers,
       sdp: rtp.sdp,
       ringTimeoutMs: request.ringTimeoutMs,
-      onRinging: () => void side.setStatus("ringing"),
+      onRinging: () => side.setStatus("ringing"),
       signal: abort.signal,
     });
     try {
@@ -80,7 +80,7 @@ export const startSipCall = async (ua: SipUa, request: SipCallRequest): Promise<
     }
     dialog = established;
     await waitForRtp(rtp.lastReceivedMs, performance.now());
-    await side.setStatus("active");
+    side.setStatus("active");
     return established;
   };
 
