@@ -11,17 +11,17 @@ export async function until<T>(
   look: () => Promise<T | undefined>,
   { withinMs = 10_000, seen }: { withinMs?: number; seen?: () => unknown } = {},
 ): Promise<T> {
-  let failure: unknown;
+  let failure: string | undefined;
   for (const endMs = performance.now() + withinMs; ; await delay(POLL_MS)) {
     failure = undefined;
     const found = await look().catch((error: unknown) => {
-      failure = error;
+      failure = error instanceof Error ? error.message : "an unknown error";
       return undefined;
     });
     if (found !== undefined) return found;
     if (performance.now() > endMs) {
-      const instead = failure === undefined ? (seen === undefined ? "" : JSON.stringify(seen())) : String(failure);
-      throw new Error(`waited ${withinMs / 1000} s for ${what}${instead === "" ? "" : `; seen: ${instead}`}`);
+      const instead = failure ?? (seen === undefined ? "nothing of it" : JSON.stringify(seen()));
+      throw new Error(`waited ${withinMs / 1000} s for ${what}; seen: ${instead}`);
     }
   }
 }

@@ -1,0 +1,184 @@
+// The livekit-sip engine: the real livekit-sip where it is found (LIVEKIT_SIP_BIN or PATH), else the lab's stand-in in front of the
+// real livekit-server. Which of the two ran is printed.
+import { afterAll, afterEach, beforeAll, expect, test } from "@jest/globals";
+
+import { TONES_HZ } from "../../deploy/lab/audio/tone.ts";
+import { OUTSIDE_NUMBERS } from "../../deploy/lab/outside-world.ts";
+import { allHear, memberEar, outsideEar, phoneEar } from "../support/e2e/audio.ts";
+import { legRooms } from "../support/e2e/leftovers.ts";
+import { type Scene, startScene } from "../support/e2e/scene.ts";
+
+const TIMEOUT_MS = 60_000;
+/** 480 Temporarily Unavailable, as a PBX answers for a phone that is switched off. Added to the lab's PBX here. */
+const UNREACHABLE = "+33199000480";
+
+let scene: Scene;
+
+beforeAll(async () => {
+  scene = await startScene({
+    trunk: "livekit-sip",
+    parts: ["livekit-sip"],
+    config: { calls: { ring_timeout: "5s" } },
+  });
+  await scene.lab.pbx.cli(`dialplan add extension ${UNREACHABLE},1,PJSIPHangup(480) into world`);
+  process.stderr.write(`livekit-sip in this run: ${scene.lab.livekitSip.which}\n`);
+}, 600_000);
+afterEach(() => scene.reset());
+afterAll(() => scene?.stop());
+
+test(
+  "a phone talks in an encrypted call, and nothing of it is left 2 s after it hung up",
+  async () => {
+    const { lab, alice, bob } = scene;
+    const phone = lab.phones["1001"];
+    const ghost = lab.gateway.ghost("1001");
+    const roomId = await scene.createRoom({ encrypted: true });
+    await using atAlice = await scene.join(alice, roomId, TONES_HZ.alice);
+
+    await atAlice.invite(ghost);
+    await phone.waitForRinging();
+    await atAlice.waitForMember(ghost);
+    await phone.answer();
+    await allHear([
+      [memberEar(atAlice, ghost), phone.toneHz],
+      [phoneEar(phone), TONES_HZ.alice],
+    ]);
+    expect(await legRooms(lab)).toHaveLength(1);
+
+    const hungUpAtMs = performance.now();
+    await phone.hangup();
+    await scene.expectNothingLeft({ roomId, ghost, witness: bob }, hungUpAtMs);
+    await atAlice.waitForNoMember(ghost);
+    expect(await scene.waitForState(roomId, "ended")).toMatchObject({ outcome: "completed" });
+  },
+  TIMEOUT_MS,
+);
+
+test(
+  "a call that the room hangs up ends at the phone, and nothing is left after 2 s",
+  async () => {
+    const { lab, alice, bob } = scene;
+    const phone = lab.phones["1002"];
+    phone.answerMode = "auto";
+    const ghost = lab.gateway.ghost("1002");
+    const roomId = await scene.createRoom({ encrypted: true });
+    await using atAlice = await scene.join(alice, roomId, TONES_HZ.alice);
+
+    await atAlice.sendMessage("!phone add 1002");
+    await allHear([
+      [memberEar(atAlice, ghost), phone.toneHz],
+      [phoneEar(phone), TONES_HZ.alice],
+    ]);
+    const hungUpAtMs = performance.now();
+    await atAlice.sendMessage("!phone hangup");
+    await Promise.all([
+      phone.waitForClosed(2000),
+      scene.expectNothingLeft({ roomId, ghost, witness: bob }, hungUpAtMs),
+    ]);
+    expect(await scene.waitForState(roomId, "ended")).toMatchObject({ outcome: "completed" });
+  },
+  TIMEOUT_MS,
+);
+
+test(
+  "a phone that is called and not answered in time stops ringing",
+  async () => {
+    const { lab, alice, bob } = scene;
+    const phone = lab.phones["1001"];
+    const ghost = lab.gateway.ghost("1001");
+    const roomId = await scene.createRoom({ encrypted: false });
+    await using atAlice = await scene.join(alice, roomId, TONES_HZ.alice);
+    await atAlice.invite(ghost);
+    await phone.waitForRinging();
+    await phone.waitForClosed(10_000);
+    const closedAtMs = performance.now();
+    expect(await scene.waitForState(roomId, "ended")).toMatchObject({ outcome: "no-answer" });
+    await scene.expectNothingLeft({ roomId, ghost, witness: bob }, closedAtMs);
+    await atAlice.waitForMessage("The call to 1001 ended", lab.gateway.botUserId);
+  },
+  TIMEOUT_MS,
+);
+
+test(
+  "a call that is taken back while it rings stops ringing",
+  async () => {
+    const { lab, alice, bob } = scene;
+    const phone = lab.phones["1001"];
+    const ghost = lab.gateway.ghost("1001");
+    const roomId = await scene.createRoom({ encrypted: false });
+    await using atAlice = await scene.join(alice, roomId, TONES_HZ.alice);
+    await atAlice.invite(ghost);
+    await phone.waitForRinging();
+    const hungUpAtMs = performance.now();
+    await atAlice.sendMessage("!phone hangup");
+    await Promise.all([
+      phone.waitForClosed(2000),
+      scene.expectNothingLeft({ roomId, ghost, witness: bob }, hungUpAtMs),
+    ]);
+    expect(await scene.waitForState(roomId, "ended")).toMatchObject({ outcome: "cancelled" });
+  },
+  TIMEOUT_MS,
+);
+
+const endings = [
+  { outcome: "busy", number: OUTSIDE_NUMBERS.busy, status: 486 },
+  { outcome: "declined", number: OUTSIDE_NUMBERS.declined, status: 603 },
+  { outcome: "unreachable", number: UNREACHABLE, status: 480 },
+  { outcome: "invalid-number", number: OUTSIDE_NUMBERS.unreachable, status: 404 },
+  { outcome: "trunk-failed", number: OUTSIDE_NUMBERS.unavailable, status: 503 },
+];
+
+test.each(endings)(
+  "a number that answers $status ends as $outcome, and the room is told",
+  async ({ outcome, number, status }) => {
+    const { lab, alice, bob } = scene;
+    const ghost = lab.gateway.ghost(number);
+    const roomId = await scene.createRoom({ encrypted: false });
+    await using atAlice = await scene.join(alice, roomId, TONES_HZ.alice, { hears: false });
+    await atAlice.sendMessage(`!phone add ${number}`);
+    expect(await scene.waitForState(roomId, "ended")).toMatchObject({ outcome, cause: { sip_status: status } });
+    const endedAtMs = performance.now();
+    await atAlice.waitForMessage("The call to", lab.gateway.botUserId);
+    await scene.expectNothingLeft({ roomId, ghost, witness: bob }, endedAtMs);
+  },
+  TIMEOUT_MS,
+);
+
+test(
+  "the far end's hang-up ends the call",
+  async () => {
+    const { lab, alice, bob } = scene;
+    const number = OUTSIDE_NUMBERS.hangsUpAfterTwoSeconds;
+    const ghost = lab.gateway.ghost(number);
+    const roomId = await scene.createRoom({ encrypted: true });
+    await using atAlice = await scene.join(alice, roomId, TONES_HZ.alice);
+    await scene.addByApi(roomId, number);
+    await memberEar(atAlice, ghost).hear(TONES_HZ.outside);
+    expect(await scene.waitForState(roomId, "ended")).toMatchObject({ outcome: "completed" });
+    await scene.expectNothingLeft({ roomId, ghost, witness: bob }, performance.now());
+  },
+  TIMEOUT_MS,
+);
+
+test(
+  "two phones on leg rooms hear each other and the member",
+  async () => {
+    const { lab, alice } = scene;
+    const phone = lab.phones["1001"];
+    phone.answerMode = "auto";
+    const outside = OUTSIDE_NUMBERS.ringsOneSecond;
+    const roomId = await scene.createRoom({ encrypted: true });
+    await using atAlice = await scene.join(alice, roomId, TONES_HZ.alice);
+    await scene.addByApi(roomId, "1001");
+    await scene.addByApi(roomId, outside);
+    await allHear([
+      [memberEar(atAlice, lab.gateway.ghost("1001")), phone.toneHz],
+      [memberEar(atAlice, lab.gateway.ghost(outside)), TONES_HZ.outside],
+      [phoneEar(phone), TONES_HZ.alice],
+      [phoneEar(phone), TONES_HZ.outside],
+      [outsideEar(lab.pbx, outside), TONES_HZ.alice],
+      [outsideEar(lab.pbx, outside), phone.toneHz],
+    ]);
+  },
+  TIMEOUT_MS,
+);
