@@ -39,6 +39,8 @@ export interface LabPorts {
   gatewayAppservice: number;
   gatewayApi: number;
   phones: Record<"1001" | "1002", { sip: number; control: number; rtp: PortRange }>;
+  /** The bench's telephones: the PBX sends +33 1 99 00 1X XX there; nothing listens in other labs. */
+  telephones: number;
 }
 
 const BLOCK_SIZE = 1500;
@@ -121,6 +123,7 @@ async function allocate(start: number): Promise<LabPorts | undefined> {
     gatewayAppservice: await single(),
     gatewayApi: await single(),
     phones: { "1001": await phone(), "1002": await phone() },
+    telephones: await single(),
   };
   const ranges = [ports.livekitUdp, ports.pbxRtp, ports.trunkPeerRtp, ports.livekitSipRtp];
   const edges = await Promise.all(ranges.flatMap((r) => [r.start, r.end]).map(isFree));

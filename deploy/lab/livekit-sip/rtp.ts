@@ -14,9 +14,9 @@ const LAWS = { 0: "ulaw", 8: "alaw" } as const;
 type PayloadType = keyof typeof LAWS;
 
 export interface RtpLeg {
-  /** Our offer. */
+  /** Our offer, or answer. */
   readonly sdp: string;
-  /** Takes the far end's answer; throws when it accepts none of our codecs. */
+  /** Takes the far end's answer, or offer; throws when it accepts none of our codecs. */
   connect(remoteSdp: string): void;
   /** 160 samples at 8 kHz. */
   send(samples: Int16Array): void;
@@ -29,16 +29,15 @@ export interface RtpHandlers {
   readonly onKey: (key: string, code: number) => void;
 }
 
-const sdpOf = (host: string, port: number): string =>
+const sdpOf = (host: string, port: number, payloadTypes: readonly PayloadType[]): string =>
   [
     "v=0",
     `o=- ${Date.now()} 1 IN IP4 ${host}`,
     "s=LiveKit",
     `c=IN IP4 ${host}`,
     "t=0 0",
-    `m=audio ${port} RTP/AVP 0 8 ${DTMF_PAYLOAD_TYPE}`,
-    "a=rtpmap:0 PCMU/8000",
-    "a=rtpmap:8 PCMA/8000",
+    `m=audio ${port} RTP/AVP ${payloadTypes.join(" ")} ${DTMF_PAYLOAD_TYPE}`,
+    ...payloadTypes.map((type) => `a=rtpmap:${type} ${{ 0: "PCMU", 8: "PCMA" }[type]}/8000`),
     `a=rtpmap:${DTMF_PAYLOAD_TYPE} telephone-event/8000`,
     `a=fmtp:${DTMF_PAYLOAD_TYPE} 0-16`,
     "a=ptime:20",
@@ -46,7 +45,11 @@ const sdpOf = (host: string, port: number): string =>
     "",
   ].join("\r\n");
 
-export const createRtpLeg = async (host: string, handlers: RtpHandlers): Promise<RtpLeg> => {
+export const createRtpLeg = async (
+  host: string,
+  handlers: RtpHandlers,
+  payloadTypes: readonly PayloadType[] = [0, 8],
+): Promise<RtpLeg> => {
   const socket = createSocket("udp4");
   await new Promise<void>((resolve) => {
     socket.bind(0, host, () => resolve());
@@ -75,7 +78,7 @@ export const createRtpLeg = async (host: string, handlers: RtpHandlers): Promise
   });
 
   return {
-    sdp: sdpOf(host, socket.address().port),
+    sdp: sdpOf(host, socket.address().port, payloadTypes),
     connect: (remoteSdp) => {
       const address = /^c=IN IP4 (\S+)/m.exec(remoteSdp)?.[1] ?? host;
       const media = /^m=audio (\d+) \S+ ([\d ]+)/m.exec(remoteSdp);

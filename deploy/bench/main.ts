@@ -1,0 +1,164 @@
+/** `npm run bench`: every bar of the issues, measured now on this machine. Exit codes: 0, 1 a bar is not met (--check), 2 wrong usage. */
+import { writeFile } from "node:fs/promises";
+import { resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { BAR_NAMES, BARS, type BarName, barInWords, judge, type Verdict } from "./bars.ts";
+import { findLivekitSip } from "../lab/servers/livekit-sip.ts";
+import { describeMachine, loadNow } from "./machine.ts";
+import type { Measurement } from "./measurement.ts";
+import { cost } from "./measurements/cost.ts";
+import { delays } from "./measurements/delay.ts";
+import { leaks } from "./measurements/leaks.ts";
+import { answer, fresh } from "./measurements/setup.ts";
+import { soak } from "./measurements/soak.ts";
+import type { Engine } from "./stage.ts";
+import { verdictTable } from "./table.ts";
+
+const MEASUREMENTS = { answer, fresh, delay: delays, cost, leaks } as const satisfies Record<string, Measurement>;
+type MeasurementName = keyof typeof MEASUREMENTS;
+const NAMES = Object.keys(MEASUREMENTS) as MeasurementName[];
+const ENGINES = ["asterisk", "livekit-sip"] as const satisfies readonly Engine[];
+
+const HELP = `npm run bench                      measures all figures and prints them with their bars
+npm run bench -- --check           the same; exits 1 and names each bar that is not met
+npm run bench -- --only NAME,...   only these measurements: ${NAMES.join(", ")}
+npm run bench -- --engine NAME     only this SIP engine: ${ENGINES.join(" or ")} (bars are for asterisk; livekit-sip is for comparison)
+npm run bench -- --json FILE       writes figures and raw samples
+npm run bench -- --scale 0.1       a tenth of the runs, for a quick look
+npm run bench -- --folder FOLDER   keeps data and logs of the servers there
+npm run bench -- soak --minutes N  ten phones that come and go for N minutes (60)`;
+
+const fail = (message: string): never => {
+  console.error(`${message}\n${HELP}`);
+  process.exit(2);
+};
+
+const readArguments = () => {
+  try {
+    const { values, positionals } = parseArgs({
+      allowPositionals: true,
+      options: {
+        check: { type: "boolean", default: false },
+        only: { type: "string" },
+        engine: { type: "string" },
+        json: { type: "string" },
+        folder: { type: "string" },
+        scale: { type: "string", default: "1" },
+        minutes: { type: "string", default: "60" },
+        help: { type: "boolean", default: false },
+      },
+    });
+    return { ...values, positionals };
+  } catch (error) {
+    return fail(error instanceof Error ? error.message : String(error));
+  }
+};
+
+const options = readArguments();
+if (options.help) {
+  console.log(HELP);
+  process.exit(0);
+}
+const [command] = options.positionals;
+if (options.positionals.length > 1 || (command !== undefined && command !== "soak")) fail(`There is no "${command}".`);
+const positive = (name: string, text: string): number => {
+  const value = Number(text);
+  return value > 0 && Number.isFinite(value) ? value : fail(`--${name} ${text} is not a number above 0.`);
+};
+const scale = positive("scale", options.scale);
+const minutes = positive("minutes", options.minutes);
+const names = (options.only?.split(",") ?? NAMES).map(
+  (name) => NAMES.find((known) => known === name) ?? fail(`There is no measurement ${name}.`),
+);
+
+const realLivekitSip = findLivekitSip();
+const enginesToRun = (): readonly Engine[] => {
+  const wanted = ENGINES.find((engine) => engine === options.engine);
+  if (options.engine !== undefined && wanted === undefined) fail(`There is no engine ${options.engine}.`);
+  if (wanted !== undefined) return [wanted];
+  return realLivekitSip === undefined ? ["asterisk"] : ENGINES;
+};
+
+const startedAtMs = performance.now();
+const progress = (line: string): void => {
+  const seconds = ((performance.now() - startedAtMs) / 1000).toFixed(0).padStart(5);
+  console.log(`${seconds} s  ${line}`);
+};
+
+interface EngineReport {
+  readonly engine: Engine;
+  readonly verdicts: readonly Verdict[];
+  /** Measurements that broke, with the reason. */
+  readonly failures: readonly string[];
+}
+
+/** A measurement that breaks costs its own bars, and the others go on. */
+const measure = async (engine: Engine): Promise<EngineReport> => {
+  const samples = new Map<BarName, number[]>();
+  const failures: string[] = [];
+  for (const name of names) {
+    progress(`${engine}, ${name}: load ${loadNow()}`);
+    const folder = options.folder === undefined ? {} : { folder: resolve(options.folder, engine, name) };
+    try {
+      const found = await MEASUREMENTS[name].run({ engine, scale, progress, ...folder });
+      for (const bar of MEASUREMENTS[name].bars) samples.set(bar, [...(samples.get(bar) ?? []), ...(found[bar] ?? [])]);
+    } catch (error) {
+      const reason = error instanceof Error ? (error.stack ?? error.message) : String(error);
+      failures.push(`${name}: ${reason}`);
+      progress(`${name} FAILED: ${reason}`);
+    }
+  }
+  const asked = new Set<BarName>(names.flatMap((name) => MEASUREMENTS[name].bars));
+  const verdicts = BAR_NAMES.filter((bar) => asked.has(bar)).map((bar) => judge(bar, samples.get(bar) ?? []));
+  return { engine, verdicts, failures };
+};
+
+const titleOf = (engine: Engine): string => {
+  if (engine === "asterisk") return "engine asterisk";
+  return realLivekitSip === undefined
+    ? "engine livekit-sip: STAND-IN, these figures say nothing about the real one"
+    : `engine livekit-sip (${realLivekitSip}), for comparison`;
+};
+
+const run = async (): Promise<number> => {
+  const machine = describeMachine();
+  const reports: EngineReport[] = [];
+  for (const engine of enginesToRun()) reports.push(await measure(engine));
+
+  console.log(
+    `\n${machine.cores} cores (${machine.processor}), ${machine.memoryGib} GiB, Node ${machine.node}; load now ${loadNow()}`,
+  );
+  for (const { engine, verdicts } of reports) {
+    console.log(`\n${titleOf(engine)}\n${verdictTable(verdicts, engine === "asterisk")}`);
+  }
+  if (realLivekitSip === undefined) {
+    console.log(
+      "\nNO livekit-sip HERE (LIVEKIT_SIP_BIN is not set, none on PATH): it was NOT measured, nor beside the gateway.",
+    );
+  }
+  if (options.json !== undefined) {
+    const engines = reports.map(({ engine, verdicts, failures }) => ({
+      engine,
+      failures,
+      figures: verdicts.map((verdict) => ({ ...BARS[verdict.name], ...verdict })),
+    }));
+    await writeFile(
+      options.json,
+      `${JSON.stringify({ at: new Date().toISOString(), machine, scale, engines }, null, 2)}\n`,
+    );
+  }
+  const missed = reports.flatMap(({ engine, verdicts }) =>
+    engine === "asterisk" ? verdicts.filter(({ met }) => !met) : [],
+  );
+  for (const { name } of missed) console.log(`NOT MET: ${BARS[name].figure} (${barInWords(name)})`);
+  if (reports.some(({ failures }) => failures.length > 0)) return 1;
+  return options.check && missed.length > 0 ? 1 : 0;
+};
+
+// Servers of the lab die with this process; members leave by themselves.
+for (const [signal, code] of [
+  ["SIGINT", 130],
+  ["SIGTERM", 143],
+] as const)
+  process.once(signal, () => process.exit(code));
+process.exit(command === "soak" ? await soak(minutes, progress) : await run());

@@ -1,0 +1,113 @@
+/**
+ * Delay that the gateway with its Asterisk adds: bursts from the phone's RTP to a subscriber of the SFU and from a member to the phone's
+ * RTP, minus the same member to the same subscriber. Then the same after the media workers stood still for 300 ms.
+ */
+import { setTimeout as delay } from "node:timers/promises";
+import { nowMs } from "../../lab/member/hearing.ts";
+import type { LabMember } from "../../lab/member/member.ts";
+import type { Call } from "../call.ts";
+import { type Measurement, runs } from "../measurement.ts";
+import { type Stage, startStage, TALKER_HZ, TELEPHONE_HZ } from "../stage.ts";
+import { median } from "../stats.ts";
+
+const BURSTS = 60;
+const STALLS = 10;
+/** Half a second of bursts before a stall, one and a half from 2 s after it on. */
+const BURSTS_PER_STALL = 6;
+const STALL_MS = 300;
+const RECOVERY_MS = 2000;
+const BURST_MS = 120;
+/** Silence between bursts: longer than all delays together. */
+const PAUSE_MS = 150;
+
+interface Round {
+  /** ms from the phone, and from the member, to their hearers. */
+  readonly phoneToSubscriber: number;
+  readonly memberToPhone: number;
+  readonly memberToSubscriber: number;
+}
+
+interface Scene {
+  readonly stage: Stage;
+  readonly call: Call;
+  readonly subscriber: LabMember;
+}
+
+/** One burst from each side, at the same time: each hearer knows them apart by frequency and source. */
+const playRound = async ({ stage, call, subscriber }: Scene): Promise<Round> => {
+  // Against the clocks of frames and ticks: each burst meets them at another moment.
+  await delay(PAUSE_MS + Math.random() * 20);
+  const sinceMs = nowMs();
+  const [fromMember, fromPhone, memberAtSubscriber, phoneAtSubscriber, memberAtPhone] = await Promise.all([
+    stage.talker.publishBurst({ frequencyHz: TALKER_HZ, durationMs: BURST_MS }),
+    call.phone.burst({ frequencyHz: TELEPHONE_HZ, durationMs: BURST_MS }),
+    subscriber.hear(stage.talker.userId, TALKER_HZ, { sinceMs }),
+    subscriber.hear(call.ghost, TELEPHONE_HZ, { sinceMs }),
+    call.phone.hear(TALKER_HZ, { sinceMs }),
+  ]);
+  return {
+    phoneToSubscriber: phoneAtSubscriber.firstFrameAtMs - fromPhone.sentAtMs,
+    memberToPhone: memberAtPhone.firstFrameAtMs - fromMember.sentAtMs,
+    memberToSubscriber: memberAtSubscriber.firstFrameAtMs - fromMember.sentAtMs,
+  };
+};
+
+const playRounds = async (scene: Scene, count: number): Promise<Round[]> => {
+  const rounds: Round[] = [];
+  for (let i = 0; i < count; i++) rounds.push(await playRound(scene));
+  return rounds;
+};
+
+/** What the gateway adds, per round; without it audio takes as long as from member to subscriber. */
+const added = (rounds: readonly Round[]) => {
+  const withoutGateway = median(rounds.map((round) => round.memberToSubscriber));
+  return {
+    in: rounds.map((round) => round.phoneToSubscriber - withoutGateway),
+    out: rounds.map((round) => round.memberToPhone - withoutGateway),
+  };
+};
+
+/** How much longer audio takes 2 s after the workers stood still, than before. */
+const stall = async (scene: Scene): Promise<{ in: number; out: number }> => {
+  const before = added(await playRounds(scene, BURSTS_PER_STALL));
+  const workers = scene.stage.workerPids();
+  for (const pid of workers) process.kill(pid, "SIGSTOP");
+  await delay(STALL_MS);
+  for (const pid of workers) process.kill(pid, "SIGCONT");
+  await delay(RECOVERY_MS);
+  const after = added(await playRounds(scene, BURSTS_PER_STALL));
+  return { in: median(after.in) - median(before.in), out: median(after.out) - median(before.out) };
+};
+
+export const delays: Measurement = {
+  bars: ["delay-in", "delay-out", "stall-in", "stall-out"],
+  run: async (context) => {
+    await using stage = await startStage(context);
+    await using subscriber = await stage.join(stage.bob);
+    const call = await stage.call({ ringMs: 0, toneHz: TELEPHONE_HZ });
+    await call.heardByAll();
+    const scene = { stage, call, subscriber };
+    await subscriber.hear(call.ghost, TELEPHONE_HZ);
+    await stage.talker.publishTone(0);
+    call.phone.tone(0);
+    // Keys of three members settle, and the jitter buffers with them.
+    await delay(5000);
+    const rounds = await playRounds(scene, runs(BURSTS, context));
+    const { in: inward, out: outward } = added(rounds);
+    context.progress(`without the gateway ${median(rounds.map((round) => round.memberToSubscriber)).toFixed(0)} ms`);
+    context.progress(`added: in ${median(inward).toFixed(0)} ms, out ${median(outward).toFixed(0)} ms`);
+    const stalls: { in: number; out: number }[] = [];
+    for (let i = 0; i < runs(STALLS, context); i++) {
+      const more = await stall(scene);
+      stalls.push(more);
+      context.progress(`stall ${i + 1}: ${more.in.toFixed(0)} ms more in, ${more.out.toFixed(0)} ms more out`);
+    }
+    await call.end();
+    return {
+      "delay-in": inward,
+      "delay-out": outward,
+      "stall-in": stalls.map((one) => one.in),
+      "stall-out": stalls.map((one) => one.out),
+    };
+  },
+};

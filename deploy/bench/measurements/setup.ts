@@ -1,0 +1,83 @@
+/** How long it takes to set a call up: request, INVITE, answer, first audio both ways. */
+import { setTimeout as delay } from "node:timers/promises";
+import { nowMs } from "../../lab/member/hearing.ts";
+import { type Measurement, type MeasurementContext, runs } from "../measurement.ts";
+import { type Stage, startStage } from "../stage.ts";
+
+const RUNS = 40;
+/** js-sdk gives a newcomer the key it has when that is younger than 10 s, else a new one that it uses 1 s later. */
+const OLD_KEY_MS = 10_000;
+/** Made 1 s before it came into use; the newcomer's membership arrives within another second. */
+const YOUNG_KEY_MS = 8000;
+/** The keys are exchanged in that time. */
+const RING_MS = 1000;
+
+const keyAgeMs = async (stage: Stage): Promise<number> => {
+  const since = await stage.talker.ownKeySinceMs();
+  if (since === undefined) throw new Error("the talker has no key");
+  return nowMs() - since;
+};
+
+const waitForKey = async (stage: Stage, kind: "young" | "old"): Promise<void> => {
+  const age = await keyAgeMs(stage);
+  if (kind === "old") return delay(Math.max(0, OLD_KEY_MS - age));
+  // A call that comes and goes leaves a new key behind.
+  if (age > YOUNG_KEY_MS) await (await stage.call({ ringMs: 0 })).end();
+};
+
+/** A number that rings: how soon audio passes after the answer. */
+export const answer: Measurement = {
+  bars: ["invite", "answer-in", "answer-out"],
+  run: async (context) => {
+    await using stage = await startStage(context);
+    const samples = { invite: [] as number[], "answer-in": [] as number[], "answer-out": [] as number[] };
+    const number = "+33199001999";
+    for (let i = 0; i < runs(RUNS, context); i++) {
+      await waitForKey(stage, "young");
+      const call = await stage.call({ ringMs: RING_MS, number });
+      const heard = await call.heardByAll();
+      samples.invite.push(call.invitedAtMs - call.requestedAtMs);
+      samples["answer-in"].push(heard.inConferenceAtMs - call.answeredAtMs);
+      samples["answer-out"].push(heard.atPhoneAtMs - call.answeredAtMs);
+      context.progress(`answer ${i + 1}: ${last(samples)}`);
+      await call.end();
+    }
+    return samples;
+  },
+};
+
+const freshCalls = async (stage: Stage, key: "young" | "old", context: MeasurementContext) => {
+  const samples = { invite: [] as number[], "fresh-in": [] as number[], [`fresh-out-${key}`]: [] as number[] };
+  for (let i = 0; i < runs(RUNS, context); i++) {
+    await waitForKey(stage, key);
+    const call = await stage.call({ ringMs: 0 });
+    const heard = await call.heardByAll();
+    samples.invite.push(call.invitedAtMs - call.requestedAtMs);
+    samples["fresh-in"].push(heard.inConferenceAtMs - call.requestedAtMs);
+    samples[`fresh-out-${key}`]!.push(heard.atPhoneAtMs - call.requestedAtMs);
+    context.progress(`new ghost, ${key} key ${i + 1}: ${last(samples)}`);
+    await call.end();
+  }
+  return samples;
+};
+
+/** Numbers never called before that answer at once. */
+export const fresh: Measurement = {
+  bars: ["invite", "fresh-in", "fresh-out-young", "fresh-out-old"],
+  run: async (context) => {
+    await using stage = await startStage(context);
+    const young = await freshCalls(stage, "young", context);
+    const old = await freshCalls(stage, "old", context);
+    return {
+      invite: [...young.invite, ...old.invite],
+      "fresh-in": [...young["fresh-in"], ...old["fresh-in"]],
+      "fresh-out-young": young["fresh-out-young"]!,
+      "fresh-out-old": old["fresh-out-old"]!,
+    };
+  },
+};
+
+const last = (samples: Record<string, number[]>): string =>
+  Object.entries(samples)
+    .map(([name, values]) => `${name} ${values.at(-1)?.toFixed(0)} ms`)
+    .join(", ");

@@ -1,0 +1,90 @@
+/** The SIP side of one call that the PBX makes to a telephone of the bench (RFC 3261): we are asked, we answer, one of both ends it. */
+import { randomBytes } from "node:crypto";
+import { formatSip, header, type SipMessage, uriOf } from "../../lab/livekit-sip/sip-message.ts";
+
+export interface DialogOptions {
+  readonly invite: SipMessage;
+  /** Our address, "127.0.0.1:PORT". */
+  readonly address: string;
+  /** Sends to the PBX. */
+  readonly send: (datagram: Buffer) => void;
+  readonly onEnded: () => void;
+}
+
+export interface Dialog {
+  ring(): void;
+  answer(sdp: string): void;
+  /** Takes every later message of the call. */
+  receive(message: SipMessage, method: string, isRequest: boolean): void;
+  /** BYE of an answered call; refuses one that is not. */
+  hangUp(): void;
+}
+
+const COPIED = new Set(["via", "from", "to", "call-id", "cseq"]);
+
+export const createDialog = ({ invite, address, send, onEnded }: DialogOptions): Dialog => {
+  const tag = randomBytes(6).toString("hex");
+  const to = `${header(invite, "to")};tag=${tag}`;
+  const contact: [string, string] = ["Contact", `<sip:${address}>`];
+  let state: "ringing" | "answered" | "ended" = "ringing";
+  let last: Buffer | undefined;
+  let localSdp = "";
+
+  const reply = (request: SipMessage, status: string, extra: [string, string][] = [], body = ""): Buffer => {
+    const copied = request.headers
+      .filter(([name]) => COPIED.has(name))
+      .map(([name, value]): [string, string] => [name, name === "to" && !value.includes("tag=") ? to : value]);
+    const datagram = formatSip(`SIP/2.0 ${status}`, [...copied, ...extra], body);
+    send(datagram);
+    return datagram;
+  };
+  const withSdp = (sdp: string): [[string, string][], string] => [[contact, ["Content-Type", "application/sdp"]], sdp];
+  const end = (): void => {
+    if (state === "ended") return;
+    state = "ended";
+    onEnded();
+  };
+
+  return {
+    ring: () => {
+      last = reply(invite, "180 Ringing", [contact]);
+    },
+    answer: (sdp) => {
+      if (state !== "ringing") return;
+      state = "answered";
+      localSdp = sdp;
+      last = reply(invite, "200 OK", ...withSdp(sdp));
+    },
+    receive: (message, method, isRequest) => {
+      if (!isRequest || method === "ACK") return;
+      if (
+        method === "INVITE" &&
+        message.startLine === invite.startLine &&
+        header(message, "to") === header(invite, "to")
+      ) {
+        // A retransmission: the PBX was slow to read our answer.
+        if (last !== undefined) send(last);
+        return;
+      }
+      if (method === "INVITE") return void reply(message, "200 OK", ...withSdp(localSdp));
+      reply(message, "200 OK");
+      if (method === "CANCEL" && state === "ringing") reply(invite, "487 Request Terminated");
+      if (method === "BYE" || method === "CANCEL") end();
+    },
+    hangUp: () => {
+      if (state === "ringing") reply(invite, "480 Temporarily Unavailable");
+      else if (state === "answered") {
+        const headers: [string, string][] = [
+          ["Via", `SIP/2.0/UDP ${address};branch=z9hG4bK${randomBytes(8).toString("hex")};rport`],
+          ["Max-Forwards", "70"],
+          ["From", to],
+          ["To", header(invite, "from")],
+          ["Call-ID", header(invite, "call-id")],
+          ["CSeq", "1 BYE"],
+        ];
+        send(formatSip(`BYE ${uriOf(header(invite, "contact"))} SIP/2.0`, headers));
+      }
+      end();
+    },
+  };
+};

@@ -1,0 +1,178 @@
+/**
+ * Telephones of the bench behind the lab's PBX, many at one address: each says a tone and bursts, hears, and tells when, on the same
+ * clock as the lab's members. They run in the bench's own process.
+ */
+import { createSocket } from "node:dgram";
+import { once } from "node:events";
+import { createHearing, type HeardTone, type HearOptions, nowMs } from "../../lab/member/hearing.ts";
+import { type Burst, startTalker } from "../../lab/member/talker.ts";
+import { createRtpLeg, SAMPLES_PER_FRAME } from "../../lab/livekit-sip/rtp.ts";
+import { header, methodOf, parseSip, type SipMessage, statusOf } from "../../lab/livekit-sip/sip-message.ts";
+import { createDialog, type Dialog } from "./dialog.ts";
+
+const HOST = "127.0.0.1";
+const RATE_HZ = 8000;
+const PCMA = 8;
+/** Two packets. */
+const HEARING_WINDOW_MS = 40;
+const KEEP_MS = 5000;
+const TRUNK = "trunk";
+
+export interface TelephoneOptions {
+  /** Canonical; the PBX sends +33 1 99 00 1X XX here. */
+  readonly number: string;
+  /** 0 answers with the first packet. */
+  readonly ringMs: number;
+  /** What it says from the answer on; 0 is silence. */
+  readonly toneHz: number;
+}
+
+/** One number that waits for one call. Times are epoch milliseconds. */
+export interface Telephone {
+  readonly number: string;
+  /** Resolves with the moment at which the call came to the PBX. */
+  readonly invited: Promise<number>;
+  /** Resolves with the moment at which the answer (200 OK) went out. */
+  readonly answered: Promise<number>;
+  readonly ended: Promise<void>;
+  hear(frequencyHz: number, options?: HearOptions): Promise<HeardTone>;
+  tone(frequencyHz: number, levelDbfs?: number): void;
+  burst(burst: Burst): Promise<{ sentAtMs: number }>;
+  /** Harmless when there is no call any more. */
+  hangUp(): void;
+}
+
+export interface Telephones {
+  /** The next call to this number. */
+  expect(options: TelephoneOptions): Telephone;
+  close(): void;
+}
+
+interface Waiting {
+  take(invite: SipMessage, atPbxMs: number): Dialog;
+}
+
+interface Sip {
+  readonly address: string;
+  readonly send: (datagram: Buffer) => void;
+}
+
+const createTelephone = (options: TelephoneOptions, sip: Sip): { telephone: Telephone; waiting: Waiting } => {
+  const { number, ringMs, toneHz } = options;
+  const invited = Promise.withResolvers<number>();
+  const answered = Promise.withResolvers<number>();
+  const ended = Promise.withResolvers<void>();
+  const hearing = createHearing({ sampleRateHz: RATE_HZ, windowMs: HEARING_WINDOW_MS, keepMs: KEEP_MS });
+  let dialog: Dialog | undefined;
+  let stopTalking = (): void => {};
+  let talker: ReturnType<typeof startTalker> | undefined;
+
+  const talk = async (invite: SipMessage): Promise<void> => {
+    const rtp = await createRtpLeg(
+      HOST,
+      { onSamples: (samples) => hearing.add(TRUNK, samples, nowMs()), onKey: () => {} },
+      [PCMA],
+    );
+    rtp.connect(invite.body);
+    let half: Int16Array | undefined;
+    talker = startTalker(RATE_HZ, (pcm) => {
+      if (half === undefined) {
+        half = pcm;
+        return;
+      }
+      const packet = new Int16Array(SAMPLES_PER_FRAME);
+      packet.set(half);
+      packet.set(pcm, half.length);
+      half = undefined;
+      rtp.send(packet);
+    });
+    talker.tone(toneHz);
+    stopTalking = () => {
+      talker?.stop();
+      rtp.close();
+    };
+    dialog?.answer(rtp.sdp);
+    answered.resolve(nowMs());
+  };
+
+  const waiting: Waiting = {
+    take: (invite, atPbxMs) => {
+      invited.resolve(atPbxMs);
+      const timers: NodeJS.Timeout[] = [];
+      const taken = createDialog({
+        invite,
+        ...sip,
+        onEnded: () => {
+          timers.forEach(clearTimeout);
+          stopTalking();
+          ended.resolve();
+        },
+      });
+      dialog = taken;
+      if (ringMs === 0) void talk(invite);
+      else {
+        taken.ring();
+        timers.push(setTimeout(() => void talk(invite), ringMs));
+      }
+      return taken;
+    },
+  };
+  const talking = (): NonNullable<typeof talker> => {
+    if (talker === undefined) throw new Error(`telephone ${number} has not answered`);
+    return talker;
+  };
+  const telephone: Telephone = {
+    number,
+    invited: invited.promise,
+    answered: answered.promise,
+    ended: ended.promise,
+    hear: (frequencyHz, hear = {}) => hearing.hear(frequencyHz, { fromWhom: `the trunk, at ${number}`, ...hear }),
+    tone: (frequencyHz, levelDbfs) => talking().tone(frequencyHz, levelDbfs),
+    burst: (burst) => talking().burst(burst),
+    hangUp: () => dialog?.hangUp(),
+  };
+  return { telephone, waiting };
+};
+
+/** @param pbxPort SIP port of the lab's PBX, from which all calls come */
+export const openTelephones = async (port: number, pbxPort: number): Promise<Telephones> => {
+  const socket = createSocket("udp4");
+  socket.bind(port, HOST);
+  await once(socket, "listening");
+  const sip: Sip = { address: `${HOST}:${port}`, send: (datagram) => socket.send(datagram, pbxPort, HOST) };
+  const expected = new Map<string, Waiting>();
+  const dialogs = new Map<string, Dialog>();
+
+  const takeCall = (invite: SipMessage): void => {
+    // sip:+33199001000@127.0.0.1:PORT;at=1790000000123 (deploy/lab/pbx/extensions.conf)
+    const [, number = "", at = ""] = /^sip:([^@;]+)@[^;]*;at=(\d+)/.exec(invite.startLine.split(" ")[1]!) ?? [];
+    const waiting = expected.get(number);
+    expected.delete(number);
+    if (waiting === undefined) {
+      const refusal = createDialog({ invite, ...sip, onEnded: () => {} });
+      return refusal.hangUp();
+    }
+    dialogs.set(header(invite, "call-id"), waiting.take(invite, Number(at)));
+  };
+  socket.on("message", (datagram) => {
+    const message = parseSip(datagram);
+    if (message === undefined) return;
+    const method = methodOf(message);
+    const isRequest = statusOf(message) === undefined;
+    const dialog = dialogs.get(header(message, "call-id"));
+    if (dialog !== undefined) dialog.receive(message, method, isRequest);
+    else if (isRequest && method === "INVITE") takeCall(message);
+  });
+
+  return {
+    expect: (options) => {
+      const { telephone, waiting } = createTelephone(options, sip);
+      expected.set(options.number, waiting);
+      return telephone;
+    },
+    close: () => {
+      for (const dialog of dialogs.values()) dialog.hangUp();
+      socket.close();
+    },
+  };
+};
