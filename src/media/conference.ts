@@ -30,6 +30,8 @@ export interface Conference {
   setKey(callId: string, key: MediaKey): void;
   leave(callId: string): Promise<void>;
   tick(): void;
+  /** This process was stopped for a while: both directions of every phone go on at the present. */
+  afterStall(): void;
   stats(): readonly (readonly [callId: string, stats: CallAudioStats])[];
   has(callId: string): boolean;
   isEmpty(): boolean;
@@ -119,16 +121,17 @@ export const createConference = (deps: ConferenceDeps): Conference => {
     setKey(callId, key) {
       const call = calls.get(callId);
       if (call === undefined) return;
-      if (key.identity === call.identity) call.phone.sfu?.setKey(key);
+      if (key.identity === call.identity) call.phone.track.sfu?.setKey(key);
       else if (!isOurs(key.identity)) listener.setKey(key);
     },
     async leave(callId) {
       const call = calls.get(callId);
       if (call === undefined) return;
       calls.delete(callId);
-      const { leg, sfu: client } = call.phone;
+      const { leg, track } = call.phone;
+      const client = track.sfu;
       call.phone.leg = undefined;
-      call.phone.sfu = undefined;
+      track.sfu = undefined;
       leaving.add(call.identity);
       try {
         await Promise.all([leg?.close(), sfu.close(client)]);
@@ -142,6 +145,10 @@ export const createConference = (deps: ConferenceDeps): Conference => {
       for (const { phone } of calls.values()) phone.speakInto(mixer);
       const conference = { somebodyTalks: listener.somebodyTalks(), ...listener.takeCounts() };
       for (const { phone } of calls.values()) phone.hear(mixer, conference);
+    },
+    afterStall() {
+      listener.afterStall();
+      for (const { phone } of calls.values()) phone.afterStall();
     },
     stats: () => {
       const undecryptable = listener.undecryptableMembers();

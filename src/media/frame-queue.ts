@@ -2,17 +2,17 @@ import { FRAME_MS } from "./frame.ts";
 import { isAudible } from "./levels.ts";
 
 /** More than this at once is what piled up while we were not running: only the newest frame is still worth playing. */
-const CAPACITY = 5;
-/** Frames between two looks at how long frames wait: 2 s. */
-const WINDOW_FRAMES = 100;
+const CAPACITY = 4;
+/** Frames between two looks at how long frames wait: 1 s. */
+const WINDOW_FRAMES = 50;
 /** What a frame has to wait at least, as a cushion for jitter. */
 const CUSHION_MS = 4;
 /** Frames that a pause is waited for before one is taken out of speech. */
-const PATIENCE_FRAMES = 50;
+const PATIENCE_FRAMES = 40;
 
 /**
  * Evens out arrival (somebody else's clock) and use (our tick). A gap leaves one frame more in the queue, which then covers that
- * much jitter; when every frame of two seconds waited a whole frame longer than needed, one is taken out, in a pause if one
+ * much jitter; when every frame of a second waited a whole frame longer than needed, one is taken out, in a pause if one
  * comes. Clock drift and bursts are the same to it.
  */
 export interface FrameQueue {

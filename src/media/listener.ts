@@ -7,6 +7,7 @@ import type { RemoteTrack, SfuClient } from "./sfu/port.ts";
 
 /** How long a planned hand-over waits for the next connection to hear everybody. */
 const HANDOVER_TIMEOUT_MS = 400;
+const FLUSH_INTERVAL_MS = 3000;
 /** Keys kept per member: its newest ones, enough for frames still on their way after a rotation. */
 const KEYS_PER_MEMBER = 8;
 
@@ -31,6 +32,8 @@ export interface Listener {
   /** Must be called with every frame of every connection; ignores those that have not got the job. */
   onFrame(client: SfuClient, track: RemoteTrack, frame: Frame): void;
   onTrackEnded(client: SfuClient, track: RemoteTrack): void;
+  /** We were stopped: nothing that was said meanwhile is played. */
+  afterStall(): void;
   /** Adds one frame of everybody; call once per tick. */
   mixInto(mixer: Mixer): void;
   /** True when somebody publishes audio that is not muted: something ought to be heard. */
@@ -51,6 +54,7 @@ export const createListener = (initialRateHz: SampleRateHz, nowMs: () => number)
   const sources = new Map<SfuClient, Map<RemoteTrack, Source>>();
   let lost = 0;
   let dropped = 0;
+  let flushedAtMs = -Infinity;
 
   const prepare = (client: SfuClient): void => {
     sources.set(client, new Map());
@@ -68,11 +72,12 @@ export const createListener = (initialRateHz: SampleRateHz, nowMs: () => number)
   };
   const sourceOf = (client: SfuClient, track: RemoteTrack): Source | undefined => {
     const known = sources.get(client);
-    let source = known?.get(track);
-    if (known !== undefined && source === undefined) {
-      source = { queue: createFrameQueue(samplesPerFrame(rateHz), nowMs), decode: createDecoder(rateHz) };
-      known.set(track, source);
-    }
+    if (known === undefined) return undefined;
+    const source = known.get(track) ?? {
+      queue: createFrameQueue(samplesPerFrame(rateHz), nowMs),
+      decode: createDecoder(rateHz),
+    };
+    known.set(track, source);
     return source;
   };
   /** True when the next connection has a frame of every track that the active one hears. */
@@ -103,19 +108,13 @@ export const createListener = (initialRateHz: SampleRateHz, nowMs: () => number)
       if (client !== active) return;
       const successor = clients.find((other) => other !== client);
       if (successor === undefined) return;
-      const heard = new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, HANDOVER_TIMEOUT_MS);
-        next = {
-          client: successor,
-          heard: () => {
-            clearTimeout(timer);
-            resolve();
-          },
-        };
-      });
+      const heard = Promise.withResolvers<void>();
+      next = { client: successor, heard: heard.resolve };
       prepare(successor);
-      if (hearsEverybody(successor)) next?.heard();
-      await heard;
+      if (hearsEverybody(successor)) heard.resolve();
+      const timer = setTimeout(heard.resolve, HANDOVER_TIMEOUT_MS);
+      await heard.promise;
+      clearTimeout(timer);
       // It may have been lost meanwhile, or the old one; `remove` has then chosen already.
       if (active === client && next?.client === successor && clients.includes(successor)) {
         takeJob(successor);
@@ -143,6 +142,12 @@ export const createListener = (initialRateHz: SampleRateHz, nowMs: () => number)
     },
     onTrackEnded(client, track) {
       sources.get(client)?.delete(track);
+    },
+    afterStall() {
+      // Flushing costs a gap: on a machine that stalls again and again the longer buffer is the better one.
+      if (nowMs() - flushedAtMs > FLUSH_INTERVAL_MS) active?.flush();
+      flushedAtMs = nowMs();
+      for (const known of sources.values()) for (const { queue } of known.values()) queue.clear();
     },
     mixInto(mixer) {
       if (active === undefined) return;

@@ -33,7 +33,7 @@ export const createPhoneSfu = (deps: PhoneSfuDeps): PhoneSfu => {
         onFrame: (track, frame) => listener.onFrame(client, track, frame),
         onTrackEnded: (track) => listener.onTrackEnded(client, track),
         onState: (state, message) => {
-          if (phone.sfu !== client) return;
+          if (phone.track.sfu !== client) return;
           log.info({ callId, state }, message);
           phone.setSfuConnected(state === "connected");
           if (state === "connected") listener.add(client);
@@ -54,16 +54,16 @@ export const createPhoneSfu = (deps: PhoneSfuDeps): PhoneSfu => {
 
   return {
     async replace(session, phone) {
-      const old = phone.sfu;
+      const old = phone.track.sfu;
       const client = open(session, phone);
       // At once: the next message may be a key for it.
-      phone.sfu = client;
+      phone.track.sfu = client;
       phone.setSfuConnected(false);
       try {
         await close(old);
         await client.connect();
       } catch (error) {
-        if (phone.sfu === client) phone.sfu = undefined;
+        if (phone.track.sfu === client) phone.track.sfu = undefined;
         await client.close();
         throw error;
       }

@@ -1,23 +1,16 @@
-import type { AudioDirection, PromptName } from "../calls/ports.ts";
+import type { PromptName } from "../calls/ports.ts";
 import { GatewayError } from "../errors.ts";
+import { createAudioWatch } from "./audio-watch.ts";
 import { createDecoder, createEncoder } from "./codecs/transcode.ts";
 import { type Frame, type SampleRateHz, samplesPerFrame } from "./frame.ts";
 import { createFrameQueue } from "./frame-queue.ts";
 import type { WorkerFact } from "./ipc.ts";
-import { createLateFrameFilter } from "./late-frames.ts";
 import type { Leg } from "./legs/port.ts";
 import { createLevelMeter } from "./levels.ts";
 import type { Mixer } from "./mixer.ts";
+import { createOutgoingTrack, type OutgoingTrack } from "./outgoing-track.ts";
 import { promptFrames } from "./prompts.ts";
-import type { SfuClient } from "./sfu/port.ts";
 import type { CallAudioStats } from "./stats.ts";
-
-/** A direction in which nothing at all arrives for this long is reported. */
-const SILENT_AFTER_MS = 10_000;
-/** Ticks without a frame of the phone after which the track gets silence: without packets the SFU does not show a track at all. */
-const TICKS_BEFORE_SILENCE = 5;
-
-const SILENCE: Frame = { codec: "slin", sampleRateHz: 16000, samples: new Int16Array(samplesPerFrame(16000)) };
 
 export interface PhoneOptions {
   readonly nowMs: () => number;
@@ -26,7 +19,7 @@ export interface PhoneOptions {
 
 /** One call in a conference: its leg, its connection to the SFU, and what passes between them and the mix. */
 export interface Phone {
-  sfu: SfuClient | undefined;
+  readonly track: OutgoingTrack;
   leg: Leg | undefined;
   /** Whether the SFU connection is up now: false until it is, and while it is interrupted. */
   setSfuConnected(connected: boolean): void;
@@ -37,6 +30,8 @@ export interface Phone {
   /** Rate of the mix; also called when the leg changed. */
   setRate(sampleRateHz: SampleRateHz): void;
   onLegFrame(frame: Frame): void;
+  /** This process was stopped: what was said meanwhile is lost, and both ends go on at the present. */
+  afterStall(): void;
   /** First half of a tick: adds the phone's voice to the mix. */
   speakInto(mixer: Mixer): void;
   /** Second half: sends the phone what the others said. `conference`: whether somebody talks there; `lost`, `dropped`: on its way. */
@@ -49,10 +44,10 @@ const hasSound = (samples: Int16Array): boolean => {
   return false;
 };
 
-export const createPhone = (options: PhoneOptions): Phone => {
-  const { nowMs, onFact } = options;
+export const createPhone = ({ nowMs, onFact }: PhoneOptions): Phone => {
   const meters = { fromPhone: createLevelMeter(nowMs), toPhone: createLevelMeter(nowMs) };
-  const late = createLateFrameFilter(nowMs);
+  const watch = createAudioWatch(nowMs, onFact);
+  const track = createOutgoingTrack(nowMs);
   let rateHz: SampleRateHz = 8000;
   let decode = createDecoder(rateHz);
   let encode: ((samples: Int16Array) => Frame) | undefined;
@@ -61,46 +56,21 @@ export const createPhone = (options: PhoneOptions): Phone => {
   let held = false;
   let sfuConnected = false;
   let voice: Int16Array | undefined;
-  let ticksSinceVoice = 0;
   let playing: Iterator<Int16Array> | undefined;
-  const flowing = { fromPhone: false, toPhone: false };
-  /** When a direction was last fine: something arrived, or nothing could be expected. */
-  const fineAtMs = { fromPhone: 0, toPhone: 0 };
-  const reported = { fromPhone: false, toPhone: false };
 
   const passes = (): boolean => bridged && !held;
-  const fine = (direction: AudioDirection): void => {
-    fineAtMs[direction] = nowMs();
-    reported[direction] = false;
-  };
-  const heard = (direction: AudioDirection): void => {
-    if (flowing[direction]) return;
-    flowing[direction] = true;
-    onFact({ type: "media.flowing", direction });
-  };
-  const watch = (direction: AudioDirection): void => {
-    if (reported[direction] || nowMs() - fineAtMs[direction] < SILENT_AFTER_MS) return;
-    reported[direction] = true;
-    onFact({ type: "media.silent", direction });
-  };
   const restart = (): void => {
     queue.clear();
-    fine("fromPhone");
-    fine("toPhone");
-  };
-  const keepTrackAlive = (): void => {
-    ticksSinceVoice += 1;
-    // On hold the track is muted: nothing is expected of it.
-    if (ticksSinceVoice > TICKS_BEFORE_SILENCE && !held) phone.sfu?.send(SILENCE);
+    watch.restart();
   };
 
   const phone: Phone = {
-    sfu: undefined,
+    track,
     leg: undefined,
     setSfuConnected(connected) {
       sfuConnected = connected;
       // A connection made during hold does not know about it.
-      if (connected && held) phone.sfu?.setMuted(true);
+      if (connected && held) track.sfu?.setMuted(true);
     },
     bridge() {
       if (bridged) return;
@@ -110,7 +80,7 @@ export const createPhone = (options: PhoneOptions): Phone => {
     setHeld(value) {
       if (held === value) return;
       held = value;
-      phone.sfu?.setMuted(held);
+      track.sfu?.setMuted(held);
       restart();
     },
     prompt(name) {
@@ -127,36 +97,39 @@ export const createPhone = (options: PhoneOptions): Phone => {
     },
     onLegFrame(frame) {
       if (!passes()) return;
-      if (!late.admit()) {
+      watch.fine("fromPhone");
+      if (!track.send(frame)) {
         meters.fromPhone.dropped(1);
         return;
       }
-      ticksSinceVoice = 0;
-      phone.sfu?.send(frame);
-      fine("fromPhone");
       const samples = decode(frame);
       if (samples === undefined) return;
       queue.push(samples);
-      if (meters.fromPhone.measure(samples) && sfuConnected) heard("fromPhone");
+      if (meters.fromPhone.measure(samples) && sfuConnected) watch.heard("fromPhone");
+    },
+    afterStall() {
+      queue.clear();
+      track.afterStall();
     },
     speakInto(mixer) {
-      keepTrackAlive();
+      track.tick();
       voice = undefined;
       if (!passes()) return;
       voice = queue.pop();
+      meters.fromPhone.dropped(queue.takeDropped());
       if (voice !== undefined) mixer.add(voice);
       else meters.fromPhone.lost(1);
-      watch("fromPhone");
+      watch.check("fromPhone");
     },
     hear(mixer, { somebodyTalks, lost, dropped }) {
       if (!passes() || phone.leg === undefined || encode === undefined) return;
       let samples = mixer.without(voice, undefined);
       const audible = meters.toPhone.measure(samples);
-      if (audible) heard("toPhone");
-      if (!somebodyTalks || hasSound(samples)) fine("toPhone");
+      if (audible) watch.heard("toPhone");
+      if (!somebodyTalks || hasSound(samples)) watch.fine("toPhone");
       meters.toPhone.lost(lost);
       meters.toPhone.dropped(dropped + phone.leg.takeDropped());
-      watch("toPhone");
+      watch.check("toPhone");
       const extra = playing?.next();
       if (extra?.done === true) playing = undefined;
       else if (extra !== undefined) samples = mixer.without(voice, extra.value);

@@ -9,6 +9,8 @@ import type { CreateSfuClient } from "./sfu/port.ts";
 import { startTicker, type Ticker } from "./tick.ts";
 
 const STATS_INTERVAL_MS = 5000;
+/** 160 ms: less is jitter that the receivers' buffers cover. */
+const STALL_TICKS = 8;
 
 export interface WorkerHostDeps {
   readonly clock: Clock;
@@ -35,7 +37,11 @@ export const createWorkerHost = (deps: WorkerHostDeps): WorkerHost => {
   const sendStats = (conference: Conference): void => {
     for (const [callId, stats] of conference.stats()) send({ type: "stats", callId, stats });
   };
-  const tick = (): void => {
+  const tick = (skipped: number): void => {
+    if (skipped >= STALL_TICKS) {
+      deps.log.warn({ stoppedMs: skipped * FRAME_MS }, "the media worker was stopped: audio of that time is lost");
+      for (const conference of conferences.values()) conference.afterStall();
+    }
     for (const conference of conferences.values()) conference.tick();
     if (clock.nowMs() < statsDueMs) return;
     statsDueMs = clock.nowMs() + STATS_INTERVAL_MS;

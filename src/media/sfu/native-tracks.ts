@@ -31,6 +31,8 @@ export interface NativeTracks {
   listen(sampleRateHz: SampleRateHz | undefined): void;
   /** Looks at every publication again: after connecting, and after a full reconnect, which loses all subscriptions. */
   reviewAll(): void;
+  /** Ends and renews every subscription: a new one starts with an empty jitter buffer. */
+  resubscribe(): void;
   list(): readonly RemoteTrack[];
   clear(): void;
 }
@@ -103,11 +105,12 @@ export const createNativeTracks = (room: Room, options: SfuClientOptions): Nativ
         if (remote !== undefined) remote.track = remoteTrack;
         review(pub, participant);
       })
-      .on(RoomEvent.TrackUnsubscribed, (_track, pub) => {
+      .on(RoomEvent.TrackUnsubscribed, (_track, pub, participant) => {
         const remote = known(pub);
         if (remote === undefined) return;
         stopFrames(remote);
         delete remote.track;
+        review(pub, participant);
       })
       .on(RoomEvent.TrackMuted, (pub) => {
         const remote = known(pub);
@@ -136,6 +139,9 @@ export const createNativeTracks = (room: Room, options: SfuClientOptions): Nativ
       listenRateHz = sampleRateHz;
     },
     reviewAll,
+    resubscribe() {
+      for (const { publication } of tracks.values()) if (publication.subscribed) publication.setSubscribed(false);
+    },
     list: () => [...tracks.values()],
     clear() {
       for (const remote of tracks.values()) stopFrames(remote);

@@ -4,7 +4,6 @@ import {
   DisconnectReason,
   EncryptionType,
   LocalAudioTrack,
-  type LocalTrackPublication,
   Room,
   RoomEvent,
   TrackPublishOptions,
@@ -14,7 +13,7 @@ import {
 import type { MediaKey } from "../../calls/ports.ts";
 import { GatewayError } from "../../errors.ts";
 import { createDecoder } from "../codecs/transcode.ts";
-import type { SampleRateHz } from "../frame.ts";
+import { type SampleRateHz, samplesPerFrame } from "../frame.ts";
 import { createNativeTracks } from "./native-tracks.ts";
 import {
   installEventRouter,
@@ -31,6 +30,10 @@ import type { SfuAddress, SfuClient, SfuClientOptions } from "./port.ts";
 
 /** Rate at which samples go to the Opus encoder: wideband, so that a G.722 phone keeps what it has. */
 const MICROPHONE_RATE_HZ: SampleRateHz = 16000;
+
+const SILENCE = new Int16Array(samplesPerFrame(MICROPHONE_RATE_HZ));
+/** Time in which the encoder has certainly worked off frames that are to be hidden, also on a busy machine. */
+const hideMs = (frames: number): number => 40 + 5 * frames;
 
 /** As Element Call does it: HKDF-SHA256, key index 0 to 255, no ratcheting (facts: livekit.md section 5). */
 const E2EE = {
@@ -49,30 +52,22 @@ export const createNativeSfuClient = (options: SfuClientOptions): SfuClient => {
   installEventRouter();
   const { address, events } = options;
   const room = new Room();
-  // rtc-node adds one listener per subscribed track: more than ten is no leak.
-  room.setMaxListeners(0);
+  room.setMaxListeners(0); // one per subscribed track
   const decode = createDecoder(MICROPHONE_RATE_HZ);
   /** The newest of each index; the ring of the native side holds as many. */
   const keys: MediaKey[] = [];
   const tracks = createNativeTracks(room, options);
   let source: AudioSource | undefined;
   let track: LocalAudioTrack | undefined;
-  let publication: LocalTrackPublication | undefined;
   let microphone: Microphone | undefined;
-  let sendIndex: number | undefined;
   let opening: Promise<void> | undefined;
   let closing: Promise<void> | undefined;
   let state: "new" | "connected" | "interrupted" | "closed" = "new";
 
-  const applySendIndex = (): void => {
-    if (sendIndex === undefined || publication?.sid === undefined) return;
-    setSendKeyIndex(room, address.identity, publication.sid, sendIndex);
-  };
+  const sender = createSenderKey(room, address.identity);
   const applyKey = (key: MediaKey): void => {
     setMemberKey(room, key.identity, key.index, key.key);
-    if (key.identity !== address.identity) return;
-    sendIndex = key.index;
-    applySendIndex();
+    if (key.identity === address.identity) sender.use(key.index);
   };
 
   const end = (message: string): void => {
@@ -92,14 +87,13 @@ export const createNativeSfuClient = (options: SfuClientOptions): SfuClient => {
         } else if (native === ConnectionState.CONN_CONNECTED && state === "interrupted") {
           state = "connected";
           // After a full reconnect the track has a new id and nothing is subscribed.
-          applySendIndex();
+          sender.apply();
           tracks.reviewAll();
           events.onState("connected", "the SFU connection is back");
         }
       })
       .on(RoomEvent.LocalTrackRepublished, (republished) => {
-        publication = republished;
-        applySendIndex();
+        sender.setTrack(republished.sid);
       })
       .on(RoomEvent.Disconnected, (reason) => {
         end(`the SFU closed the connection (${DisconnectReason[reason] ?? String(reason)})`);
@@ -111,13 +105,13 @@ export const createNativeSfuClient = (options: SfuClientOptions): SfuClient => {
     if (room.localParticipant === undefined) throw new Error("the room has no local participant");
     source = new AudioSource(MICROPHONE_RATE_HZ, 1, 0);
     track = LocalAudioTrack.createAudioTrack("phone", source);
-    publication = await room.localParticipant.publishTrack(
+    const publication = await room.localParticipant.publishTrack(
       track,
       // red would send every frame twice; dtx would make the first syllable after a pause late.
       new TrackPublishOptions({ source: TrackSource.SOURCE_MICROPHONE, dtx: false, red: false }),
     );
     microphone = openMicrophone(source, MICROPHONE_RATE_HZ);
-    applySendIndex();
+    sender.setTrack(publication.sid);
   };
 
   const open = async (): Promise<void> => {
@@ -129,7 +123,7 @@ export const createNativeSfuClient = (options: SfuClientOptions): SfuClient => {
     }
     state = "connected";
     watchConnection();
-    for (const key of keys) applyKey(key);
+    for (const key of keys.splice(0)) applyKey(key);
     try {
       await publish();
     } catch (error) {
@@ -148,20 +142,27 @@ export const createNativeSfuClient = (options: SfuClientOptions): SfuClient => {
     await opening?.catch(() => {});
     tracks.clear();
     microphone = undefined;
+    sender.close();
     if (wasConnected) await room.disconnect();
     await source?.close();
     if (track !== undefined) releaseTrack(track);
     releaseRoom(room);
-    keys.length = 0;
   };
 
   return {
     connect: () => (opening = open()),
     send(frame) {
-      if (state !== "connected" || microphone === undefined) return;
-      const samples = decode(frame);
-      if (samples !== undefined) microphone.capture(samples);
+      // Also while the connection is interrupted: the clock of the track goes on, and often only the signalling is gone.
+      const samples = microphone === undefined ? undefined : decode(frame);
+      if (samples !== undefined) microphone?.capture(samples);
     },
+    skip(frames) {
+      if (microphone === undefined) return;
+      // libwebrtc's RTP clock counts samples, so they have to be given; frames without a key never leave the encryption.
+      sender.hide(hideMs(frames));
+      for (let i = 0; i < frames; i++) microphone.capture(SILENCE);
+    },
+    flush: () => tracks.resubscribe(),
     setMuted(muted) {
       if (track !== undefined) setTrackMuted(track, muted);
     },
@@ -176,6 +177,38 @@ export const createNativeSfuClient = (options: SfuClientOptions): SfuClient => {
     },
     remoteTracks: () => tracks.list(),
     close: () => (closing ??= shut()),
+  };
+};
+
+/** Which of our keys the encryption uses: nothing of rtc-node remembers it across a new track. */
+const createSenderKey = (room: Room, identity: string) => {
+  let trackSid: string | undefined;
+  let index: number | undefined;
+  let hiding: NodeJS.Timeout | undefined;
+  const apply = (): void => {
+    if (index !== undefined && trackSid !== undefined) setSendKeyIndex(room, identity, trackSid, index);
+  };
+  return {
+    apply,
+    use(keyIndex: number): void {
+      index = keyIndex;
+      apply();
+    },
+    setTrack(sid: string | undefined): void {
+      trackSid = sid;
+      apply();
+    },
+    /** For a moment an index without a key: frames encoded now are never sent. */
+    hide(durationMs: number): void {
+      if (index === undefined || trackSid === undefined) return;
+      clearTimeout(hiding);
+      setSendKeyIndex(room, identity, trackSid, (index + 128) % 256);
+      hiding = setTimeout(apply, durationMs);
+    },
+    close(): void {
+      clearTimeout(hiding);
+      trackSid = undefined;
+    },
   };
 };
 

@@ -45,8 +45,15 @@ export interface SfuClientOptions {
 export interface SfuClient {
   /** Joins and publishes. Rejects with GatewayError SFU_REFUSED (token, address) or MEDIA_FAILED. */
   connect(): Promise<void>;
-  /** Sends 20 ms. Dropped while not connected, and in an encrypted room without an own key. */
+  /** Sends 20 ms. Lost while not connected, and in an encrypted room without an own key. */
   send(frame: Frame): void;
+  /**
+   * Moves the track's clock on by frames that are lost for good (we were stopped), so that for the receivers the next frame is on
+   * time after a loss; without it every later frame would be late, or come in a burst.
+   */
+  skip(frames: number): void;
+  /** After we were stopped: throws away what the jitter buffers of the tracks listened to have piled up. */
+  flush(): void;
   /** Shows the track as muted to everybody and stops its audio. */
   setMuted(muted: boolean): void;
   /** Key of a remote member, or our own (its identity is ours): that one is used for sending from now on. Kept until connected. */

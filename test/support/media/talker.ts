@@ -72,6 +72,7 @@ export const startTalker = (): Talker => {
     level: (identity, frequencyHz, ms = 500) => askNumber({ type: "level", identity, frequencyHz, ms }),
     participants: async () => (await ask({ type: "participants" })) as TalkerParticipant[],
     async close() {
+      if (child.exitCode !== null || child.signalCode !== null) return;
       const exited = once(child, "exit");
       child.kill("SIGKILL");
       await exited;

@@ -1,0 +1,61 @@
+import { type Frame, samplesPerFrame } from "./frame.ts";
+import type { SfuClient } from "./sfu/port.ts";
+import { createTrackClock } from "./track-clock.ts";
+
+/** Ticks without a voice after which the track gets silence: without packets the SFU does not even show it. */
+const TICKS_BEFORE_SILENCE = 5;
+/** After a stall: time in which all that waited in the leg's socket has been read. */
+const BACKLOG_MS = 10;
+
+const SILENCE: Frame = { codec: "slin", sampleRateHz: 16000, samples: new Int16Array(samplesPerFrame(16000)) };
+
+/** What a phone sends to the SFU: its voice, silence where there is none, and never anything late. */
+export interface OutgoingTrack {
+  sfu: SfuClient | undefined;
+  /** A frame of the phone; false when it came too late (or too early) to be heard, then silence went out in its place. */
+  send(frame: Frame): boolean;
+  tick(): void;
+  /** This process was stopped: what waits is dropped, and the track goes on at the present. */
+  afterStall(): void;
+}
+
+export const createOutgoingTrack = (nowMs: () => number): OutgoingTrack => {
+  const clock = createTrackClock(nowMs);
+  let ticksSinceVoice = 0;
+  let discardUntilMs = 0;
+  /** True after a stall, until the track's clock is right again. */
+  let behind = false;
+
+  const sendFrame = (frame: Frame): void => {
+    track.sfu?.send(frame);
+    clock.sent();
+  };
+  const catchUp = (): void => {
+    if (nowMs() < discardUntilMs) return;
+    behind = false;
+    track.sfu?.skip(clock.makeUp());
+  };
+
+  const track: OutgoingTrack = {
+    sfu: undefined,
+    send(frame) {
+      ticksSinceVoice = 0;
+      if (behind) catchUp();
+      if (behind) return false;
+      const verdict = clock.judge();
+      if (verdict !== "early") sendFrame(verdict === "late" ? SILENCE : frame);
+      return verdict === "send";
+    },
+    tick() {
+      ticksSinceVoice += 1;
+      if (ticksSinceVoice <= TICKS_BEFORE_SILENCE) return;
+      if (behind) catchUp();
+      for (let owed = clock.owed(); owed > 0; owed--) sendFrame(SILENCE);
+    },
+    afterStall() {
+      discardUntilMs = nowMs() + BACKLOG_MS;
+      behind = true;
+    },
+  };
+  return track;
+};
