@@ -5,6 +5,7 @@ import {
   type CallMembership,
   type JoinSessionConfig,
 } from "matrix-js-sdk/lib/matrixrtc/index.js";
+import { UnsupportedDelayedEventsEndpointError } from "matrix-js-sdk/lib/errors.js";
 import type { ReceivedToDeviceMessage } from "matrix-js-sdk/lib/sync-accumulator.js";
 import {
   createMediaKeyGate,
@@ -22,6 +23,8 @@ export interface CallSessionDeps {
   readonly room: Room;
   /** Ghosts of this gateway: all phones. */
   readonly isGhost: (user: string) => boolean;
+  /** False: the membership is written without a delayed leave. */
+  readonly useDelayedLeave: boolean;
   /** The homeserver has the membership. Again after every refresh. */
   readonly onMembershipWritten: () => void;
   readonly onMembershipFailed: (error: unknown) => void;
@@ -110,7 +113,9 @@ const sessionClientOf = (deps: CallSessionDeps, ports: SessionPorts): SessionCli
     getDeviceId: () => client.getDeviceId(),
     sendEvent: client.sendEvent.bind(client),
     sendStateEvent,
-    _unstable_sendDelayedStateEvent: client._unstable_sendDelayedStateEvent.bind(client),
+    _unstable_sendDelayedStateEvent: deps.useDelayedLeave
+      ? client._unstable_sendDelayedStateEvent.bind(client)
+      : refuseDelayedEvent,
     _unstable_updateDelayedEvent: client._unstable_updateDelayedEvent.bind(client),
     _unstable_cancelScheduledDelayedEvent: client._unstable_cancelScheduledDelayedEvent.bind(client),
     _unstable_restartScheduledDelayedEvent: client._unstable_restartScheduledDelayedEvent.bind(client),
@@ -130,6 +135,14 @@ const sessionClientOf = (deps: CallSessionDeps, ports: SessionPorts): SessionCli
     },
   };
   return view as unknown as SessionClient;
+};
+
+/**
+ * The SDK goes by `/versions`. A homeserver that has delayed events but refuses ours (Synapse: `max_event_delay_duration` is too short) would
+ * make it write the membership first and give up right afterwards; this error lets it go on without.
+ */
+const refuseDelayedEvent = async (): Promise<never> => {
+  throw new UnsupportedDelayedEventsEndpointError("not supported", "sendDelayedStateEvent");
 };
 
 /** What js-sdk's key transport reads of a to-device event. */

@@ -29,12 +29,14 @@ export interface GhostDevice {
   readonly client: MatrixClient;
   /** Resolves when the device's keys are on the homeserver: others can encrypt for it from now on. */
   readonly keysUploaded: Promise<void>;
-  /** Resolves when the ghost is joined and the room's state is here. Rejects with the signal's reason. */
+  /** Resolves when the ghost is joined and the room's state is here. Rejects with the signal's reason, or HOMESERVER_UNAVAILABLE after 15 s. */
   room(signal: AbortSignal): Promise<Room>;
   /** Stops /sync and deletes the device. */
   close(): Promise<void>;
 }
 
+/** The SDK repeats a failing /sync for ever. */
+const ROOM_TIMEOUT_MS = 15_000;
 /** Per /sync: what comes in one burst (members that join at once) should not be a gap. */
 const TIMELINE_EVENTS = 20;
 const DEVICE_NAME = "Phone (SIP gateway)";
@@ -67,6 +69,7 @@ const roomFilter = (user: GhostUserId, room: RoomId): Filter => {
 const waitForRoom = (client: MatrixClient, roomId: RoomId, signal: AbortSignal): Promise<Room> =>
   new Promise((resolve, reject) => {
     const finish = (settle: () => void): void => {
+      clearTimeout(timer);
       client.off(ClientEvent.Sync, check);
       signal.removeEventListener("abort", onAbort);
       settle();
@@ -76,6 +79,11 @@ const waitForRoom = (client: MatrixClient, roomId: RoomId, signal: AbortSignal):
       const room = client.getRoom(roomId);
       if (room?.getMyMembership() === "join") finish(() => resolve(room));
     };
+    const onTimeout = (): void => {
+      const message = "The homeserver did not send the room to the phone in time";
+      finish(() => reject(new GatewayError("HOMESERVER_UNAVAILABLE", message, { retryable: true })));
+    };
+    const timer = setTimeout(onTimeout, ROOM_TIMEOUT_MS);
     client.on(ClientEvent.Sync, check);
     signal.addEventListener("abort", onAbort);
     if (signal.aborted) onAbort();
@@ -113,9 +121,12 @@ export const openGhostDevice = async (
     userId: ghost,
     deviceId: device,
     log,
-    fetchFn: createSigningFetch(identity, () => {
-      uploaded = true;
-    }),
+    fetchFn: createSigningFetch(
+      () => identity,
+      () => {
+        uploaded = true;
+      },
+    ),
   });
   try {
     await client.initRustCrypto({ useIndexedDB: false });

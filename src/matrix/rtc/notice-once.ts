@@ -3,8 +3,6 @@ import { newDeviceId } from "../devices.ts";
 import { MatrixError, matrixPath, type Homeserver } from "../homeserver.ts";
 import { openGhostDevice, type GhostDeviceDeps } from "./ghost-device.ts";
 
-const ROOM_TIMEOUT_MS = 10_000;
-
 const isEncrypted = async (homeserver: Homeserver, ghost: GhostUserId, room: RoomId): Promise<boolean> => {
   try {
     await homeserver.request({
@@ -39,7 +37,7 @@ export const writeNoticeOnce = async (
   }
   const device = await openGhostDevice(deps, { ghost, roomId: room, deviceId });
   try {
-    await device.room(AbortSignal.timeout(ROOM_TIMEOUT_MS));
+    await device.room(new AbortController().signal);
     await device.keysUploaded;
     await device.client.sendNotice(room, text);
   } finally {

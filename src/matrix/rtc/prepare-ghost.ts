@@ -51,6 +51,7 @@ const startCall = (context: SessionContext, device: GhostDevice, room: Room): Ca
     client: device.client,
     room,
     isGhost: (user) => deps.isGhost(userId(user)),
+    useDelayedLeave: deps.delayedEventsSupported(),
     onMembershipWritten: context.onMembershipWritten,
     onMembershipFailed: context.onMembershipFailed,
     onMembers: companyWatch(context),

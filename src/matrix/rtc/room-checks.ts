@@ -35,25 +35,27 @@ export const hasStaleMembership = (room: Room, ghost: GhostUserId): boolean =>
         judgeMemberEvent({ sender: ghost, stateKey: event.getStateKey(), content: event.getContent() }) === "member",
     );
 
-const causeOf = (error: unknown): SdkMatrixError | undefined => {
+/** Status of the answer that made js-sdk's membership manager give up: in a cause, or only in the words of its error. */
+const statusOf = (error: unknown): number | undefined => {
   let current = error;
   while (current instanceof Error) {
-    if (current instanceof SdkMatrixError) return current;
+    if (current instanceof SdkMatrixError) return current.httpStatus;
+    const status = /\[(\d{3})\]/.exec(current.message)?.[1];
+    if (status !== undefined) return Number(status);
     current = current.cause;
   }
   return undefined;
 };
 
-/** Why js-sdk's membership manager gave up. Its own message holds the ghost's id, which is a phone number. */
+/** Why js-sdk's membership manager gave up. Its own message is not passed on: it holds the ghost's id, which is a phone number. */
 export const membershipRefused = (error: unknown): GatewayError => {
-  const answer = causeOf(error);
-  if (answer === undefined) {
+  const status = statusOf(error);
+  if (status === undefined) {
     return new GatewayError("HOMESERVER_UNAVAILABLE", "The homeserver did not answer for minutes", { retryable: true });
   }
-  if (answer.httpStatus === 403) {
+  if (status === 403) {
     return new GatewayError("GHOST_LACKS_POWER", "The homeserver refused the phone's membership of the call (403)");
   }
-  const status = `${answer.httpStatus ?? ""} ${answer.errcode ?? ""}`.trim();
   return new GatewayError(
     "HOMESERVER_REFUSED",
     `The homeserver refused the phone's membership of the call (${status})`,

@@ -23,7 +23,7 @@ export interface GhostSessionDeps extends GhostDeviceDeps {
   readonly ensureGhost: (ghost: GhostUserId, displayName: string) => Promise<void>;
   readonly inviteAsBot: (room: RoomId, ghost: GhostUserId) => Promise<void>;
   readonly isGhost: (user: UserId) => boolean;
-  /** Whether the homeserver has delayed events (MSC4140), as found at start. */
+  /** Whether the homeserver has delayed events (MSC4140) and allows a delay of 18 s, as found at start. */
   readonly delayedEventsSupported: () => boolean;
   readonly stickyMembers?: StickyMembers;
   readonly onMediaKey: (call: CallId, key: MediaKey) => void;

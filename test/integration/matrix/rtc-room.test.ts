@@ -142,6 +142,21 @@ test.each(["kick", "ban"] as const)(
   60_000,
 );
 
+test("a phone whose device somebody deletes reports that it is lost", async () => {
+  await startCall();
+  const { request, facts, identity } = await addPhone();
+  await rtcLab.homeserver.request({
+    method: "DELETE",
+    path: `/_matrix/client/v3/devices/${deviceOf(identity)}`,
+    body: {},
+    as: { userId: request.ghost },
+  });
+  const fact = await facts.next("loss", ({ type }) => type === "rtc.lost", 20_000);
+  expect(fact).toMatchObject({ message: expect.stringContaining("refused the phone's membership") });
+  await gateway.rtc.leave(request.callId);
+  await expectNothingLeft(request.ghost);
+}, 60_000);
+
 test("the upgrade of the room is reported, and a replaced room takes no phone", async () => {
   await startCall();
   const { request, facts } = await addPhone();
