@@ -122,11 +122,8 @@ export const createBot = (deps: BotDeps): Bot => {
   const { homeserver, userId: user, log, nowMs } = deps;
   const device = newDeviceId();
   repairEncryptedStickyEvents();
-  // The user has to exist before it can have an identity.
-  const registered = Promise.withResolvers<void>();
-  const identity = registered.promise.then(() => deps.crossSigning.identityOf(user));
-  identity.catch(() => {});
-  const fetchFn = createSigningFetch(identity);
+  // Asked for when the device's keys go out: the user has to exist before it can have an identity.
+  const fetchFn = createSigningFetch(() => deps.crossSigning.identityOf(user));
   const client = createMasqueradingClient(homeserver, { userId: user, deviceId: device, log, fetchFn });
 
   const roomOf = (id: RoomId): Room | undefined => {
@@ -155,8 +152,8 @@ export const createBot = (deps: BotDeps): Bot => {
     room: roomOf,
     start: async (onMessage) => {
       await deps.users.ensure(user, deps.displayName);
-      registered.resolve();
-      await identity;
+      // Here, because the SDK only logs it when an upload fails.
+      await deps.crossSigning.identityOf(user);
       await ensureDevice(homeserver, user, device, DEVICE_NAME);
       await client.initRustCrypto({ useIndexedDB: false });
       const onEvent = createBotEvents({ client, startedAtMs: nowMs(), nowMs, isOurs: deps.isOurs, onMessage });
