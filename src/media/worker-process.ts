@@ -37,6 +37,7 @@ export interface WorkerProcess {
 }
 
 const STOP_TIMEOUT_MS = 2500;
+const START_TIMEOUT_MS = 20_000;
 /** What is kept of the last words of a worker, for the log line about its crash. */
 const LAST_WORDS_CHARS = 2000;
 
@@ -70,7 +71,8 @@ export const startWorkerProcess = (options: WorkerOptions): WorkerProcess => {
   const send = (message: ToWorker): void => {
     if (child.connected) child.send(message, () => {}); // a failure to send is followed by "exit"
   };
-  heartbeat.start(() => send({ type: "ping" }));
+  // Starting takes as long as it takes on a busy machine; pings count from then on.
+  const startTimer = setTimeout(() => child.kill("SIGKILL"), START_TIMEOUT_MS);
 
   const settle = (id: number, error?: Error): void => {
     const request = pending.get(id);
@@ -81,6 +83,8 @@ export const startWorkerProcess = (options: WorkerOptions): WorkerProcess => {
   const receive = (message: FromWorker): void => {
     switch (message.type) {
       case "ready":
+        clearTimeout(startTimer);
+        heartbeat.start(() => send({ type: "ping" }));
         nowReady();
         return;
       case "pong":
@@ -109,6 +113,7 @@ export const startWorkerProcess = (options: WorkerOptions): WorkerProcess => {
   });
   child.on("error", (error) => log.error({ cause: error.message }, "a media worker could not be started or reached"));
   const onEnd = (code: number | null, signal: string | null): void => {
+    clearTimeout(startTimer);
     heartbeat.stop();
     if (!stopping) log.error({ code, signal, lastWords: lastWords() }, "a media worker died");
     neverReady(workerDied());

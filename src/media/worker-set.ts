@@ -1,3 +1,4 @@
+import { GatewayError } from "../errors.ts";
 import type { CallId, RoomId } from "../ids.ts";
 import type { WorkerProcess } from "./worker-process.ts";
 
@@ -35,7 +36,7 @@ export interface WorkerSet {
   /** Counts a join; `current` is the worker of a call that joins again. */
   assign(call: CallId, room: RoomId, current: Worker | undefined): Worker;
   release(worker: Worker, call: CallId, room: RoomId): void;
-  /** Resolves when one worker is ready; rejects when none can be started. */
+  /** Resolves when one worker is ready; rejects with MEDIA_FAILED when none can be started. */
   ready(): Promise<void>;
   list(): readonly WorkerInfo[];
   close(): Promise<void>;
@@ -112,7 +113,15 @@ export const createWorkerSet = (options: WorkerSetOptions): WorkerSet => {
       else worker.rooms.delete(room);
       keepWarm();
     },
-    ready: () => Promise.any([...workers].map((worker) => worker.process.ready)),
+    async ready() {
+      try {
+        await Promise.any([...workers].map((worker) => worker.process.ready));
+      } catch (error) {
+        throw new GatewayError("MEDIA_FAILED", "no media worker could be started (its last words are in the log)", {
+          cause: error,
+        });
+      }
+    },
     list: () =>
       [...workers].map((worker) => ({
         pid: worker.process.pid,

@@ -1,0 +1,49 @@
+/**
+ * A worker process without audio, for tests of the pool: answers as a worker does. Some call ids make it misbehave: `refuse...`
+ * fails to join, `crash...` ends the process, `hang...` stops answering anything.
+ */
+import type { FromWorker } from "../../../src/media/ipc.ts";
+import { parseToWorker } from "../../../src/media/ipc.ts";
+
+const send = (message: FromWorker): void => {
+  process.send?.(message);
+};
+const keys: string[] = [];
+let hung = false;
+
+const silence = { signalSeconds: 0, silenceSeconds: 0, framesLost: 0, framesDropped: 0 };
+
+process.on("message", (raw) => {
+  const message = parseToWorker(raw);
+  if (message === undefined || hung) return;
+  if (message.type === "ping") {
+    send({ type: "pong" });
+    return;
+  }
+  if (message.type === "key") {
+    keys.push(`${message.callId} ${message.identity} ${message.index} ${message.key}`);
+    return;
+  }
+  const { callId, id } = message;
+  if (message.type === "join") {
+    if (callId.startsWith("crash")) process.exit(7);
+    if (callId.startsWith("hang")) hung = true;
+    if (hung) return;
+    if (callId.startsWith("refuse")) {
+      send({ type: "failed", id, code: "SFU_REFUSED", message: "no", retryable: true });
+      return;
+    }
+  }
+  if (message.type === "bridge") send({ type: "fact", callId, fact: { type: "media.flowing", direction: "toPhone" } });
+  if (message.type === "prompt") {
+    // What a test wants to know of this process.
+    send({ type: "log", level: "info", fields: { pid: process.pid, keys: keys.splice(0) }, message: "seen" });
+  }
+  if (message.type === "leave") {
+    const stats = { fromPhone: { ...silence, signalSeconds: 3 }, toPhone: silence, undecryptableMembers: 0 };
+    send({ type: "stats", callId, stats });
+  }
+  send({ type: "done", id });
+});
+process.on("disconnect", () => process.exit(0));
+send({ type: "ready" });
