@@ -157,8 +157,9 @@ export const createAsteriskEngine = (options: AsteriskEngineOptions, log: Log): 
     renewMedia: async (legId) => {
       const leg = legs.get(legId);
       if (leg === undefined) throw new GatewayError("MEDIA_FAILED", "The phone has hung up");
-      // A fault of the network takes the audio and ARI at once: without ARI a media channel would be hung up again by Asterisk.
-      await within(RENEW_WAIT_MS, stream.untilConnected());
+      // A fault of the network takes the audio and ARI at once, in any order. A media channel whose worker comes while events do not flow is
+      // hung up by Asterisk: so first make sure that they do.
+      await within(RENEW_WAIT_MS, stream.confirmed());
       return await leg.renewMedia();
     },
 

@@ -24,10 +24,27 @@ export interface EventStreamOptions {
 
 export interface EventStream {
   connected(): boolean;
-  /** Resolves when events flow; at once when they do. */
+  /** Resolves when there is a connection; at once when there is. */
   untilConnected(): Promise<void>;
+  /** Resolves when a ping was answered: events flow, and not into a connection that is broken unnoticed. */
+  confirmed(): Promise<void>;
   close(): void;
 }
+
+/** False when the connection closed instead. */
+const answersPing = (socket: WebSocket): Promise<boolean> =>
+  new Promise((resolve) => {
+    const settle = (answered: boolean): void => {
+      socket.off("pong", onPong);
+      socket.off("close", onClose);
+      resolve(answered);
+    };
+    const onPong = (): void => settle(true);
+    const onClose = (): void => settle(false);
+    socket.on("pong", onPong);
+    socket.on("close", onClose);
+    socket.ping();
+  });
 
 /** The events WebSocket of ARI. Connects at once and reconnects for ever, until it is closed. */
 export const openEventStream = (options: EventStreamOptions): EventStream => {
@@ -93,9 +110,15 @@ export const openEventStream = (options: EventStreamOptions): EventStream => {
   };
   connect();
 
+  const confirmed = async (): Promise<void> => {
+    await opening.promise;
+    if (socket === undefined || !(await answersPing(socket))) await confirmed();
+  };
+
   return {
     connected: () => socket?.readyState === WebSocket.OPEN,
     untilConnected: () => opening.promise,
+    confirmed,
     close: () => {
       closed = true;
       clearTimeout(retryTimer);

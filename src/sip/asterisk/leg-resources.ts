@@ -8,7 +8,7 @@ import { legNames } from "./channel-names.ts";
 import type { AsteriskCodec } from "./options.ts";
 
 /** How long, and how often, a request is repeated that did not get through while the phone rings or talks. */
-const INSIST_MS = 10_000;
+const INSIST_MS = 5000;
 const INSIST_INTERVAL_MS = 250;
 const NORMAL_CLEARING = OUTCOME_FACTS.completed.q850;
 
@@ -39,7 +39,7 @@ export const createLegResources = ({ ari, app, leg, codec, mediaUrl }: LegResour
   };
 
   /** Repeats what may be repeated until Asterisk has answered: a short fault of the network must not end a call. */
-  const insist = async (work: () => Promise<void>): Promise<void> => {
+  const insist = async <T>(work: () => Promise<T>): Promise<T> => {
     const deadline = performance.now() + INSIST_MS;
     for (;;) {
       try {
@@ -84,9 +84,13 @@ export const createLegResources = ({ ari, app, leg, codec, mediaUrl }: LegResour
 
     /** A channel that waits for the media worker. It joins the bridge by `joinMedia` when the worker is there (StasisStart). */
     addMedia: async (): Promise<LegMedia> => {
-      const channel = names.media();
-      mediaChannels.add(channel);
-      const connectionId = await tracked(ari.createExternalMedia(channel, app, codec));
+      const create = (): Promise<string> => {
+        // A new one each time: the answer that did not come may have been a yes.
+        const channel = names.media();
+        mediaChannels.add(channel);
+        return ari.createExternalMedia(channel, app, codec);
+      };
+      const connectionId = await tracked(insist(create));
       return { kind: "asterisk-websocket", url: `${mediaUrl}${encodeURIComponent(connectionId)}`, codec };
     },
 

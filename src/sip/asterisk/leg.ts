@@ -137,7 +137,11 @@ export const createLeg = (request: DialRequest, deps: LegDeps): Leg => {
     if (isEnding()) return;
     state.inviteSent = true;
     joined = resources.dial(request.ringTimeoutMs);
-    joined.catch((error: unknown) => giveUp("trunk-failed", error));
+    joined.catch(async (error: unknown) => {
+      // Mostly the call failed so fast that there is no channel to join any more; then the end comes with its own cause.
+      await Promise.race([gone.promise, delay(EVENT_LIMIT_MS, undefined, { ref: false })]);
+      giveUp("trunk-failed", error);
+    });
     try {
       tell({ type: "leg.mediaReady", media: await resources.addMedia() });
     } catch (error) {

@@ -12,7 +12,7 @@ import { legId, trunkId } from "../../../src/ids.ts";
 import { type AsteriskEngine, createAsteriskEngine } from "../../../src/sip/asterisk/engine.ts";
 import { checkAsterisk } from "../../../src/sip/asterisk/health.ts";
 import type { AsteriskEngineOptions } from "../../../src/sip/asterisk/options.ts";
-import { connectAudio, dialLeg, expectNothingHeld, recordingLog } from "./asterisk-support.ts";
+import { connectAudio, dialLeg, expectNothingHeld, expectTone, recordingLog } from "./asterisk-support.ts";
 
 jest.setTimeout(20_000);
 
@@ -65,7 +65,7 @@ test("a phone rings, answers, both sides hear each other's tone, and we hang up"
   await phone.answer();
   await leg.until("leg.answered");
   const heard = dominantFrequency(await audio.hear(ONE_SECOND), 8000);
-  expect(heard.frequencyHz).toBe(TONES_HZ["1001"]);
+  expectTone(heard.frequencyHz, TONES_HZ["1001"]);
   expect(heard.levelDbfs).toBeGreaterThan(-23);
   expect(await engine.listLegs()).toEqual([leg.id]);
 
@@ -78,7 +78,7 @@ test("a phone rings, answers, both sides hear each other's tone, and we hang up"
   });
   await phone.waitForClosed();
   await audio.closed();
-  expect(await toneAtEndOf(await phone.heardWav())).toBe(OUR_TONE_HZ);
+  expectTone(await toneAtEndOf(await phone.heardWav()), OUR_TONE_HZ);
   expect(await engine.listLegs()).toEqual([]);
 });
 
@@ -105,7 +105,7 @@ test("an echo comes back, and the media channel says what it sends", async () =>
   const audio = await connectAudio((await leg.until("leg.mediaReady")).media, OUR_TONE_HZ);
   await leg.until("leg.answered");
   // The echo proves the way there and back.
-  expect(dominantFrequency(await audio.hear(ONE_SECOND), 8000).frequencyHz).toBe(OUR_TONE_HZ);
+  expectTone(dominantFrequency(await audio.hear(ONE_SECOND), 8000).frequencyHz, OUR_TONE_HZ);
   expect(audio.messages[0]).toMatch(/^MEDIA_START .*format:alaw optimal_frame_size:160 ptime:20/);
   await engine.hangup(leg.id, "completed");
 });
@@ -154,7 +154,7 @@ test("nobody answers: Asterisk itself cancels when the ring time is over", async
   const rangAtMs = performance.now();
   expect(await leg.until("leg.ended")).toMatchObject({ outcome: "no-answer", tryNextTrunk: false });
   expect(performance.now() - rangAtMs).toBeGreaterThan(1500);
-  expect(performance.now() - rangAtMs).toBeLessThan(3000);
+  expect(performance.now() - rangAtMs).toBeLessThan(4000);
   await phone.waitForClosed();
 });
 
@@ -164,7 +164,7 @@ test("a ringing phone stops ringing at once when we hang up", async () => {
   await phone.waitForRinging();
   const startedMs = performance.now();
   await engine.hangup(leg.id, "cancelled");
-  expect(performance.now() - startedMs).toBeLessThan(500);
+  expect(performance.now() - startedMs).toBeLessThan(1000);
   expect(leg.facts.at(-1)).toMatchObject({ type: "leg.ended", outcome: "cancelled" });
   await phone.waitForClosed(1000);
   // Again, and for a leg that never was: both harmless.
@@ -212,7 +212,7 @@ test("the phone's hold key stops its audio, without hold music for the conferenc
   expect(audio.frameCount() - atHold).toBeLessThan(3);
   await phone.resume();
   await leg.until("leg.resumed");
-  expect(dominantFrequency(await audio.hear(ONE_SECOND), 8000).frequencyHz).toBe(TONES_HZ["1001"]);
+  expectTone(dominantFrequency(await audio.hear(ONE_SECOND), 8000).frequencyHz, TONES_HZ["1001"]);
   await engine.hangup(leg.id, "completed");
   await phone.waitForClosed();
 });
@@ -235,12 +235,12 @@ test("renewed media takes the place of the old one in the running call", async (
   const startedMs = performance.now();
   const renewed = await connectAudio(await engine.renewMedia(leg.id), OUR_TONE_HZ + 300);
   await renewed.hear(1);
-  expect(performance.now() - startedMs).toBeLessThan(300);
+  expect(performance.now() - startedMs).toBeLessThan(1000);
   await audio.closed();
-  expect(dominantFrequency(await renewed.hear(ONE_SECOND), 8000).frequencyHz).toBe(TONES_HZ.outside);
+  expectTone(dominantFrequency(await renewed.hear(ONE_SECOND), 8000).frequencyHz, TONES_HZ.outside);
   await engine.hangup(leg.id, "completed");
   const recording = (await lab.pbx.recordings()).at(-1)!;
-  expect(await toneAtEndOf(recording.heardWav)).toBe(OUR_TONE_HZ + 300);
+  expectTone(await toneAtEndOf(recording.heardWav), OUR_TONE_HZ + 300);
   await expect(engine.renewMedia(leg.id)).rejects.toMatchObject({ code: "MEDIA_FAILED" });
 });
 
@@ -251,7 +251,7 @@ test("a media worker that dies leaves the call standing, and new media brings th
   audio.close();
   await audio.closed();
   const renewed = await connectAudio(await engine.renewMedia(leg.id), OUR_TONE_HZ);
-  expect(dominantFrequency(await renewed.hear(ONE_SECOND), 8000).frequencyHz).toBe(TONES_HZ.outside);
+  expectTone(dominantFrequency(await renewed.hear(ONE_SECOND), 8000).frequencyHz, TONES_HZ.outside);
   expect(leg.types()).not.toContain("leg.ended");
   await engine.hangup(leg.id, "completed");
 });

@@ -236,6 +236,26 @@ test("a server that makes the channel and never says so ends the call within sec
   expect(ari.requests.some((request) => request.startsWith("DELETE /channels/"))).toBe(true);
 });
 
+test("a call that fails faster than it joins its bridge keeps the cause of its failure", async () => {
+  const { ari, engine } = await setUp();
+  await engine.ready();
+  ari.overrides.set("POST /bridges/ID/addChannel", (response, body, path) => {
+    json(422, { message: "Channel not in Stasis application" })(response, body, path);
+    setTimeout(() => ari.event("ChannelDestroyed", String(body["channel"]), { cause: 34, tech_cause: 503 }), 100);
+  });
+  const leg = dialLeg(engine, "1001");
+  expect(await leg.until("leg.ended")).toMatchObject({ cause: { sipStatus: 503 }, tryNextTrunk: true });
+});
+
+test("a phone that cannot join its bridge is hung up: nobody would be heard", async () => {
+  const { ari, engine } = await setUp();
+  await engine.ready();
+  ari.overrides.set("POST /bridges/ID/addChannel", json(422, { message: "Channel not in Stasis application" }));
+  const leg = dialLeg(engine, "1001");
+  expect(await leg.until("leg.ended")).toMatchObject({ outcome: "trunk-failed", tryNextTrunk: false });
+  expect(ari.requests.some((request) => request.startsWith("DELETE /channels/"))).toBe(true);
+});
+
 test("external media without a connection id ends the call: nobody would be heard", async () => {
   const { ari, engine } = await setUp();
   await engine.ready();

@@ -15,7 +15,14 @@ import type { LegMedia } from "../../../src/calls/ports.ts";
 import { legId, trunkId } from "../../../src/ids.ts";
 import { type AsteriskEngine, createAsteriskEngine } from "../../../src/sip/asterisk/engine.ts";
 import { type BreakableWay, createBreakableWay } from "./asterisk-proxy.ts";
-import { connectAudio, dialLeg, expectNothingHeld, heldByAsterisk, recordingLog } from "./asterisk-support.ts";
+import {
+  connectAudio,
+  dialLeg,
+  expectNothingHeld,
+  expectTone,
+  heldByAsterisk,
+  recordingLog,
+} from "./asterisk-support.ts";
 
 jest.setTimeout(30_000);
 
@@ -80,7 +87,7 @@ test("ARI away in a call: audio goes on, and what happened meanwhile is told whe
   await logged("events connection lost", before);
   // Longer than the one rings and the other stays; the audio does not care.
   const heard = await audio.hear(120);
-  expect(dominantFrequency(heard, 8000).frequencyHz).toBe(TONES_HZ.outside);
+  expectTone(dominantFrequency(heard, 8000).frequencyHz, TONES_HZ.outside);
   expect(leaving.types()).not.toContain("leg.ended");
   expect(answering.types()).not.toContain("leg.answered");
 
@@ -89,7 +96,7 @@ test("ARI away in a call: audio goes on, and what happened meanwhile is told whe
   await answering.until("leg.answered");
   expect(talking.types()).not.toContain("leg.ended");
   const renewed = await connectAudio(direct(await engine.renewMedia(talking.id)), 520);
-  expect(dominantFrequency(await renewed.hear(25), 8000).frequencyHz).toBe(TONES_HZ.outside);
+  expectTone(dominantFrequency(await renewed.hear(25), 8000).frequencyHz, TONES_HZ.outside);
   await Promise.all([engine.hangup(talking.id, "completed"), engine.hangup(answering.id, "completed")]);
   expect((await talking.until("leg.ended")).outcome).toBe("completed");
 });
@@ -103,7 +110,8 @@ test("a fault that takes ARI and the audio at once: new media waits for ARI", as
   const renewal = engine.renewMedia(leg.id);
   await way.restore();
   const renewed = await connectAudio(await renewal, 520);
-  expect(dominantFrequency(await renewed.hear(25), 8000).frequencyHz).toBe(520);
+  expectTone(dominantFrequency(await renewed.hear(25), 8000).frequencyHz, 520);
+  expect(leg.types()).not.toContain("leg.ended");
   await engine.hangup(leg.id, "completed");
 });
 
@@ -157,7 +165,7 @@ test("a gateway that died in a call: Asterisk ends it after the longest duration
   while ((await phones()).length > 0 && performance.now() - answeredMs < 10_000) await delay(50);
   // 1 s of ringing time is granted on top of the 2 s.
   expect(performance.now() - answeredMs).toBeGreaterThan(2000);
-  expect(performance.now() - answeredMs).toBeLessThan(4000);
+  expect(performance.now() - answeredMs).toBeLessThan(5000);
   // Its bridge is still there.
   expect(await heldByAsterisk(lab.trunkPeer)).toHaveLength(1);
   engine = engineAt(`http://127.0.0.1:${way.port}/ari`);

@@ -137,3 +137,8 @@ export const expectNothingHeld = async (asterisk: Console, withinMs = 2000): Pro
     if (performance.now() > deadline) throw new Error(`Asterisk still holds ${held.join(", ")}`);
   }
 };
+
+/** Our own tone comes from a timer of a busy process: a late frame bends it by some Hz. The tones of the lab are 160 Hz apart. */
+export const expectTone = (heardHz: number, saidHz: number): void => {
+  if (Math.abs(heardHz - saidHz) > 15) throw new Error(`heard ${heardHz} Hz instead of ${saidHz} Hz`);
+};
