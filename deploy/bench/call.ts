@@ -1,13 +1,24 @@
-/** One call of a measurement: asked for through the API, answered by a telephone of the bench. Times are epoch milliseconds. */
+/** One call of a measurement, answered by a telephone of the bench. Times are epoch milliseconds. */
 import { setTimeout as delay } from "node:timers/promises";
 import { TONES_HZ } from "../lab/audio/tone.ts";
-import type { Lab } from "../lab/lab.ts";
 import { nowMs } from "../lab/member/hearing.ts";
 import type { LabMember } from "../lab/member/member.ts";
 import type { Telephone, Telephones } from "./phones/telephones.ts";
 
+/** What alice says in the conference, and what a telephone says unless it is told otherwise. */
+export const TALKER_HZ = TONES_HZ.alice;
+export const TELEPHONE_HZ = TONES_HZ.outside;
+
+export interface CallOptions {
+  /** 0 answers with the first packet. */
+  readonly ringMs: number;
+  /** Default: one that was never called before. */
+  readonly number?: string;
+}
+
 export interface Call {
-  readonly ghost: string;
+  /** Who the phone is in the conference: Matrix user, or LiveKit identity. */
+  readonly who: string;
   readonly phone: Telephone;
   /** The request was sent. */
   readonly requestedAtMs: number;
@@ -20,12 +31,12 @@ export interface Call {
   end(): Promise<void>;
 }
 
-export interface CallerDeps {
-  readonly lab: Lab;
-  readonly roomId: string;
-  readonly talker: LabMember;
-  readonly telephones: Telephones;
-}
+/** Somebody who calls a number into the conference when asked: the gateway, or livekit-sip itself. */
+export type Dial = (number: string) => Promise<{
+  who: string;
+  /** Resolves when nobody in the conference sees the phone any more. */
+  waitForEnd(): Promise<void>;
+}>;
 
 /** The PBX sends +33 1 99 00 1X XX to the bench's telephones. */
 const FIRST_NUMBER = 33199001000;
@@ -41,52 +52,53 @@ const within = async <T>(what: string, promise: Promise<T>): Promise<T> => {
   return Promise.race([promise, late]).finally(() => timer.abort());
 };
 
-export const createCaller = ({ lab, roomId, talker, telephones }: CallerDeps) => {
+/** Looks every 20 ms until `look` gives true; at most 10 s. */
+export const until = async (what: string, look: () => Promise<boolean>): Promise<void> => {
+  for (const endMs = nowMs() + WITHIN_MS; !(await look()); await delay(POLL_MS)) {
+    if (nowMs() > endMs) throw new Error(`waited ${WITHIN_MS / 1000} s for ${what}`);
+  }
+};
+
+export const createCaller = (
+  dial: Dial,
+  talker: LabMember,
+  telephones: Telephones,
+): ((options: CallOptions) => Promise<Call>) => {
   let used = 0;
 
-  const isOver = async (callId: string): Promise<boolean> =>
-    (await lab.gateway.api("GET", `/api/v1/calls/${callId}`)).body["state"] === "ended";
-
-  const end = async (call: Pick<Call, "ghost" | "phone">, callId: string): Promise<void> => {
-    const hungUpAtMs = nowMs();
-    call.phone.hangUp();
-    await talker.waitForNoMember(call.ghost);
-    for (const endMs = nowMs() + WITHIN_MS; !(await isOver(callId)); await delay(POLL_MS)) {
-      if (nowMs() > endMs) throw new Error(`the call ${callId} did not end`);
-    }
-    // js-sdk makes no other key until this one is in use, 1 s after the membership went.
-    for (const endMs = nowMs() + WITHIN_MS; ; await delay(POLL_MS)) {
-      const since = await talker.ownKeySinceMs();
-      if (since === undefined || since > hungUpAtMs) return;
-      if (nowMs() > endMs) throw new Error("the talker did not change its key after a phone had left");
-    }
+  /** js-sdk makes no other key until the one that follows a leave is in use, 1 s after the membership went. */
+  const waitForNewKey = async (sinceMs: number): Promise<void> => {
+    if ((await talker.ownKeySinceMs()) === undefined) return;
+    await until("the talker to change its key", async () => ((await talker.ownKeySinceMs()) ?? 0) > sinceMs);
   };
 
-  /** A number without `number` has never been called before. */
-  const call = async (options: { ringMs: number; number?: string; toneHz?: number }): Promise<Call> => {
+  return async (options) => {
     const number = options.number ?? `+${FIRST_NUMBER + used++}`;
-    const phone = telephones.expect({ number, ringMs: options.ringMs, toneHz: options.toneHz ?? TONES_HZ.outside });
-    const ghost = lab.gateway.ghost(number);
+    const phone = telephones.expect({ number, ringMs: options.ringMs, toneHz: TELEPHONE_HZ });
     const requestedAtMs = nowMs();
-    const { status, body } = await lab.gateway.api("POST", "/api/v1/calls", { room_id: roomId, number });
-    if (status !== 201) throw new Error(`the gateway refused the call: ${status} ${JSON.stringify(body)}`);
+    const dialled = await dial(number);
+    const { who } = dialled;
     const invitedAtMs = await within(`the INVITE of ${number}`, phone.invited);
     const answeredAtMs = await within(`${number} to answer`, phone.answered);
     return {
-      ghost,
+      who,
       phone,
       requestedAtMs,
       invitedAtMs,
       answeredAtMs,
       heardByAll: async () => {
         const [inConference, atPhone] = await Promise.all([
-          talker.hear(ghost, options.toneHz ?? TONES_HZ.outside, { sinceMs: requestedAtMs }),
-          phone.hear(TONES_HZ.alice, { sinceMs: requestedAtMs }),
+          talker.hear(who, TELEPHONE_HZ, { sinceMs: requestedAtMs }),
+          phone.hear(TALKER_HZ, { sinceMs: requestedAtMs }),
         ]);
         return { inConferenceAtMs: inConference.firstFrameAtMs, atPhoneAtMs: atPhone.firstFrameAtMs };
       },
-      end: () => end({ ghost, phone }, String(body["call_id"])),
+      end: async () => {
+        const hungUpAtMs = nowMs();
+        phone.hangUp();
+        await dialled.waitForEnd();
+        await waitForNewKey(hungUpAtMs);
+      },
     };
   };
-  return { call };
 };

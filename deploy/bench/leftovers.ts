@@ -4,6 +4,7 @@ import { dirname, join } from "node:path";
 import { RoomServiceClient } from "livekit-server-sdk";
 import { parse } from "yaml";
 import { openFiles } from "./processes.ts";
+import type { GatewayStage } from "./gateway-stage.ts";
 import type { Stage } from "./stage.ts";
 
 const CALL_MEMBER = "org.matrix.msc3401.call.member";
@@ -70,7 +71,7 @@ export interface OpenFiles {
   readonly worker: number;
 }
 
-export const filesOf = (stage: Stage): OpenFiles => ({
+export const filesOf = (stage: GatewayStage): OpenFiles => ({
   gateway: openFiles(stage.gatewayPid()),
   worker: Math.max(...stage.workerPids().map(openFiles)),
 });

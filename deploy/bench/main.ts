@@ -1,4 +1,5 @@
 /** `npm run bench`: every bar of the issues, measured now on this machine. Exit codes: 0, 1 a bar is not met (--check), 2 wrong usage. */
+import { existsSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
@@ -11,21 +12,24 @@ import { delays } from "./measurements/delay.ts";
 import { leaks } from "./measurements/leaks.ts";
 import { answer, fresh } from "./measurements/setup.ts";
 import { soak } from "./measurements/soak.ts";
-import type { Engine } from "./stage.ts";
+import { type Engine, ENGINES } from "./stage.ts";
 import { verdictTable } from "./table.ts";
 
 const MEASUREMENTS = { answer, fresh, delay: delays, cost, leaks } as const satisfies Record<string, Measurement>;
 type MeasurementName = keyof typeof MEASUREMENTS;
 const NAMES = Object.keys(MEASUREMENTS) as MeasurementName[];
-const ENGINES = ["asterisk", "livekit-sip"] as const satisfies readonly Engine[];
+/** Without a gateway there is nothing that it could leave behind. */
+const measurementsOf = (engine: Engine): readonly MeasurementName[] =>
+  names.filter((name) => engine !== "livekit-sip-direct" || name !== "leaks");
 
 const HELP = `npm run bench                      measures all figures and prints them with their bars
 npm run bench -- --check           the same; exits 1 and names each bar that is not met
 npm run bench -- --only NAME,...   only these measurements: ${NAMES.join(", ")}
-npm run bench -- --engine NAME     only this SIP engine: ${ENGINES.join(" or ")} (bars are for asterisk; livekit-sip is for comparison)
+npm run bench -- --engine NAME     only this one of ${ENGINES.join(", ")} (bars are for asterisk, the others for comparison;
+                                   without this option they run when the real livekit-sip is found)
 npm run bench -- --json FILE       writes figures and raw samples
 npm run bench -- --scale 0.1       a tenth of the runs, for a quick look
-npm run bench -- --folder FOLDER   keeps data and logs of the servers there
+npm run bench -- --folder FOLDER   keeps data and logs of the servers in a new folder
 npm run bench -- soak --minutes N  ten phones that come and go for N minutes (60)`;
 
 const fail = (message: string): never => {
@@ -67,6 +71,8 @@ const positive = (name: string, text: string): number => {
 };
 const scale = positive("scale", options.scale);
 const minutes = positive("minutes", options.minutes);
+// The gateway of a lab must not find another one's registration and store.
+if (options.folder !== undefined && existsSync(options.folder)) fail(`${options.folder} is there already.`);
 const names = (options.only?.split(",") ?? NAMES).map(
   (name) => NAMES.find((known) => known === name) ?? fail(`There is no measurement ${name}.`),
 );
@@ -85,6 +91,8 @@ const progress = (line: string): void => {
   console.log(`${seconds} s  ${line}`);
 };
 
+const isJudged = (engine: Engine): boolean => engine === "asterisk";
+
 interface EngineReport {
   readonly engine: Engine;
   readonly verdicts: readonly Verdict[];
@@ -96,7 +104,7 @@ interface EngineReport {
 const measure = async (engine: Engine): Promise<EngineReport> => {
   const samples = new Map<BarName, number[]>();
   const failures: string[] = [];
-  for (const name of names) {
+  for (const name of measurementsOf(engine)) {
     progress(`${engine}, ${name}: load ${loadNow()}`);
     const folder = options.folder === undefined ? {} : { folder: resolve(options.folder, engine, name) };
     try {
@@ -108,17 +116,23 @@ const measure = async (engine: Engine): Promise<EngineReport> => {
       progress(`${name} FAILED: ${reason}`);
     }
   }
+  // A figure that does not exist for an engine is left out; for the asterisk engine it is a bar that is not met.
   const asked = new Set<BarName>(names.flatMap((name) => MEASUREMENTS[name].bars));
-  const verdicts = BAR_NAMES.filter((bar) => asked.has(bar)).map((bar) => judge(bar, samples.get(bar) ?? []));
+  const shown = BAR_NAMES.filter((bar) => asked.has(bar) && (isJudged(engine) || (samples.get(bar)?.length ?? 0) > 0));
+  const verdicts = shown.map((bar) => judge(bar, samples.get(bar) ?? []));
   return { engine, verdicts, failures };
 };
 
-const titleOf = (engine: Engine): string => {
-  if (engine === "asterisk") return "engine asterisk";
-  return realLivekitSip === undefined
-    ? "engine livekit-sip: STAND-IN, these figures say nothing about the real one"
-    : `engine livekit-sip (${realLivekitSip}), for comparison`;
-};
+const TITLES = {
+  asterisk: "engine asterisk, encrypted room",
+  "livekit-sip": "for comparison: engine livekit-sip, encrypted room",
+  "livekit-sip-direct": "for comparison: livekit-sip by itself, directly in an unencrypted conference",
+} as const satisfies Record<Engine, string>;
+
+const titleOf = (engine: Engine): string =>
+  isJudged(engine) || realLivekitSip !== undefined
+    ? TITLES[engine]
+    : `${TITLES[engine]}: STAND-IN, these figures say nothing about the real one`;
 
 const run = async (): Promise<number> => {
   const machine = describeMachine();
@@ -129,7 +143,7 @@ const run = async (): Promise<number> => {
     `\n${machine.cores} cores (${machine.processor}), ${machine.memoryGib} GiB, Node ${machine.node}; load now ${loadNow()}`,
   );
   for (const { engine, verdicts } of reports) {
-    console.log(`\n${titleOf(engine)}\n${verdictTable(verdicts, engine === "asterisk")}`);
+    console.log(`\n${titleOf(engine)}\n${verdictTable(verdicts, isJudged(engine))}`);
   }
   if (realLivekitSip === undefined) {
     console.log(
@@ -148,7 +162,7 @@ const run = async (): Promise<number> => {
     );
   }
   const missed = reports.flatMap(({ engine, verdicts }) =>
-    engine === "asterisk" ? verdicts.filter(({ met }) => !met) : [],
+    isJudged(engine) ? verdicts.filter(({ met }) => !met) : [],
   );
   for (const { name } of missed) console.log(`NOT MET: ${BARS[name].figure} (${barInWords(name)})`);
   if (reports.some(({ failures }) => failures.length > 0)) return 1;

@@ -1,5 +1,7 @@
 import type { BarName, Samples } from "./bars.ts";
-import type { Engine } from "./stage.ts";
+import { startDirectStage } from "./direct-stage.ts";
+import { startGatewayStage } from "./gateway-stage.ts";
+import type { Engine, Stage, StageOptions } from "./stage.ts";
 
 export interface MeasurementContext {
   readonly engine: Engine;
@@ -19,3 +21,6 @@ export interface Measurement {
 /** `count` runs, or as many of them as --scale leaves; at least one. */
 export const runs = (count: number, { scale }: Pick<MeasurementContext, "scale">): number =>
   Math.max(1, Math.round(count * scale));
+
+export const startStage = (options: StageOptions): Promise<Stage> =>
+  options.engine === "livekit-sip-direct" ? startDirectStage(options) : startGatewayStage(options);

@@ -2,9 +2,9 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { nowMs } from "../../lab/member/hearing.ts";
 import type { Call } from "../call.ts";
-import { type Measurement, runs } from "../measurement.ts";
+import { type Measurement, runs, startStage } from "../measurement.ts";
 import { cpuSeconds, residentMb } from "../processes.ts";
-import { type Stage, startStage } from "../stage.ts";
+import type { Stage } from "../stage.ts";
 
 const FEW = 10;
 const MANY = 15;
@@ -15,16 +15,17 @@ const SETTLE_MS = 3000;
 /** Quiet enough that 15 of them together are not clipped. */
 const LEVEL_DBFS = -32;
 
-/** All at once, as people join; each is heard before it counts. */
-const addPhones = async (stage: Stage, count: number): Promise<Call[]> =>
-  Promise.all(
-    Array.from({ length: count }, async () => {
-      const call = await stage.call({ ringMs: 0 });
-      await call.heardByAll();
-      call.phone.tone(600 + Math.round(Math.random() * 1000), LEVEL_DBFS);
-      return call;
-    }),
-  );
+/** Each is heard before the next one is called, and then talks more quietly. */
+const addPhones = async (stage: Stage, count: number): Promise<Call[]> => {
+  const calls: Call[] = [];
+  while (calls.length < count) {
+    const call = await stage.call({ ringMs: 0 });
+    await call.heardByAll();
+    call.phone.tone(600 + 50 * calls.length, LEVEL_DBFS);
+    calls.push(call);
+  }
+  return calls;
+};
 
 /** % of a core that the gateway, its workers and the SIP engine take together. */
 const cpuPercent = async (stage: Stage): Promise<number> => {
@@ -42,10 +43,10 @@ export const cost: Measurement = {
     const samples = { cpu: [] as number[], "cpu-growth": [] as number[], memory: [] as number[] };
     for (let round = 0; round < runs(ROUNDS, context); round++) {
       await delay(SETTLE_MS);
-      const emptyMb = residentMb(stage.gatewayPids());
+      const emptyMb = residentMb(stage.memoryPids());
       const few = await addPhones(stage, FEW);
       const perPhone = (await cpuPercent(stage)) / FEW;
-      const memoryMb = (residentMb(stage.gatewayPids()) - emptyMb) / FEW;
+      const memoryMb = (residentMb(stage.memoryPids()) - emptyMb) / FEW;
       const more = await addPhones(stage, MANY - FEW);
       const perPhoneOfMany = (await cpuPercent(stage)) / MANY;
       samples.cpu.push(perPhone);

@@ -1,13 +1,14 @@
-/** 200 calls, ten at a time: what is left of them, and whether the workers' memory stays flat because they are replaced in time. */
+/** 200 calls, five at a time: what is left of them, and whether the workers' memory stays flat because they are replaced in time. */
 import { setTimeout as delay } from "node:timers/promises";
 import { nowMs } from "../../lab/member/hearing.ts";
 import { filesOf, ghostDevices, memberships, type OpenFiles, participants, sipResources } from "../leftovers.ts";
 import { type Measurement, runs } from "../measurement.ts";
 import { residentMb } from "../processes.ts";
-import { type Stage, startStage } from "../stage.ts";
+import type { Stage } from "../stage.ts";
+import { type GatewayStage, startGatewayStage } from "../gateway-stage.ts";
 
 const CALLS = 200;
-const AT_ONCE = 10;
+const AT_ONCE = 5;
 /** So that the workers of 200 calls are replaced several times; 200 joins by default. */
 const JOINS_PER_WORKER = 50;
 /** Everything of a call is to be gone 2 s after it; kept connections to the homeserver and to Asterisk close within 20 s. */
@@ -20,12 +21,12 @@ const setUpAndTearDown = async (stage: Stage, count: number): Promise<string[]> 
       const call = await stage.call({ ringMs: 0 });
       await call.heardByAll();
       await call.end();
-      return call.ghost;
+      return call.who;
     }),
   );
 
 /** Descriptors more than before, once connections that are only kept for the next request have closed. */
-const moreFiles = async (stage: Stage, before: OpenFiles): Promise<number> => {
+const moreFiles = async (stage: GatewayStage, before: OpenFiles): Promise<number> => {
   for (const endMs = nowMs() + IDLE_CONNECTIONS_MS; ; await delay(500)) {
     const now = filesOf(stage);
     const more = Math.max(0, now.gateway - before.gateway, now.worker - before.worker);
@@ -36,7 +37,10 @@ const moreFiles = async (stage: Stage, before: OpenFiles): Promise<number> => {
 export const leaks: Measurement = {
   bars: ["left-devices", "left-memberships", "left-participants", "left-sip", "left-files", "worker-growth"],
   run: async (context) => {
-    await using stage = await startStage({ ...context, config: { media: { recycle_after_joins: JOINS_PER_WORKER } } });
+    await using stage = await startGatewayStage({
+      ...context,
+      config: { media: { recycle_after_joins: JOINS_PER_WORKER } },
+    });
     await delay(IDLE_CONNECTIONS_MS);
     const before = filesOf(stage);
     const ghosts: string[] = [];

@@ -1,22 +1,24 @@
 /** Hours of calls: ten phones in one conference, each minute the oldest leaves and a new one comes. */
 import { setTimeout as delay } from "node:timers/promises";
+import type { Call } from "../call.ts";
 import { nowMs } from "../../lab/member/hearing.ts";
 import { filesOf, memberships, participants, sipResources } from "../leftovers.ts";
 import { cpuSeconds, residentMb } from "../processes.ts";
-import { startStage } from "../stage.ts";
+import { startGatewayStage } from "../gateway-stage.ts";
 
 const PHONES = 10;
 const MINUTE_MS = 60_000;
 
 /** Prints one line a minute; resolves with the exit code: 1 when something is left at the end. */
 export const soak = async (minutes: number, progress: (line: string) => void): Promise<number> => {
-  await using stage = await startStage({ engine: "asterisk", progress });
+  await using stage = await startGatewayStage({ engine: "asterisk", progress });
   const add = async () => {
     const call = await stage.call({ ringMs: 0 });
     await call.heardByAll();
     return call;
   };
-  const calls = await Promise.all(Array.from({ length: PHONES }, add));
+  const calls: Call[] = [];
+  while (calls.length < PHONES) calls.push(await add());
   for (let minute = 1; minute <= minutes; minute++) {
     const pids = stage.allPids();
     const [startedAtMs, before] = [nowMs(), cpuSeconds(pids)];

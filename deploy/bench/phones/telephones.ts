@@ -13,6 +13,8 @@ import { createDialog, type Dialog } from "./dialog.ts";
 const HOST = "127.0.0.1";
 const RATE_HZ = 8000;
 const PCMA = 8;
+/** The PBX may repeat a message of a call that is over for so long (RFC 3261, timer F). */
+const FORGET_AFTER_MS = 32_000;
 /** Two packets. */
 const HEARING_WINDOW_MS = 40;
 const KEEP_MS = 5000;
@@ -49,6 +51,7 @@ export interface Telephones {
 }
 
 interface Waiting {
+  readonly ended: Promise<void>;
   take(invite: SipMessage, atPbxMs: number): Dialog;
 }
 
@@ -96,6 +99,7 @@ const createTelephone = (options: TelephoneOptions, sip: Sip): { telephone: Tele
   };
 
   const waiting: Waiting = {
+    ended: ended.promise,
     take: (invite, atPbxMs) => {
       invited.resolve(atPbxMs);
       const timers: NodeJS.Timeout[] = [];
@@ -152,7 +156,9 @@ export const openTelephones = async (port: number, pbxPort: number): Promise<Tel
       const refusal = createDialog({ invite, ...sip, onEnded: () => {} });
       return refusal.hangUp();
     }
-    dialogs.set(header(invite, "call-id"), waiting.take(invite, Number(at)));
+    const callId = header(invite, "call-id");
+    dialogs.set(callId, waiting.take(invite, Number(at)));
+    void waiting.ended.then(() => setTimeout(() => dialogs.delete(callId), FORGET_AFTER_MS).unref());
   };
   socket.on("message", (datagram) => {
     const message = parseSip(datagram);

@@ -1,0 +1,51 @@
+/** The stage without a gateway, for comparison: livekit-sip puts phones straight into the SFU's room, which must be unencrypted. */
+import { RoomServiceClient, SipClient } from "livekit-server-sdk";
+import { createCaller, type Dial, until } from "./call.ts";
+import { treeOf } from "./processes.ts";
+import { type Conference, openConference, type Stage, type StageOptions, warmUp } from "./stage.ts";
+
+const CALLER = "+33140506000";
+
+const dialDirectly = async ({ lab }: Conference): Promise<Dial> => {
+  const { httpUrl, apiKey, apiSecret } = lab.livekit;
+  const rooms = new RoomServiceClient(httpUrl, apiKey, apiSecret);
+  const sip = new SipClient(lab.livekitSip.url, apiKey, apiSecret);
+  const { sipTrunkId } = await sip.createSipOutboundTrunk("bench", lab.pbx.sipAddress, [CALLER]);
+  // The one that alice is in: its name is the token service's affair.
+  const [room] = await rooms.listRooms();
+  if (room === undefined) throw new Error("alice's conference is not on the SFU");
+  return async (number) => {
+    const who = `phone-${number}`;
+    await sip.createSipParticipant(sipTrunkId, number, room.name, { participantIdentity: who });
+    return {
+      who,
+      waitForEnd: () =>
+        until(`${who} to leave`, async () =>
+          (await rooms.listParticipants(room.name)).every(({ identity }) => identity !== who),
+        ),
+    };
+  };
+};
+
+export const startDirectStage = async (options: StageOptions): Promise<Stage> => {
+  await using scope = new AsyncDisposableStack();
+  const conference = await openConference(scope, {
+    ...options,
+    parts: ["synapse", "token-service", "livekit-sip"],
+    encrypted: false,
+  });
+  const { lab, talker, telephones } = conference;
+  const call = createCaller(await dialDirectly(conference), talker, telephones);
+  await warmUp(call, options.progress);
+  const pids = (): number[] => treeOf(lab.process("livekit-sip").pid);
+  const everything = scope.move();
+  return {
+    ...conference,
+    engine: options.engine,
+    call,
+    workerPids: () => [],
+    memoryPids: pids,
+    allPids: pids,
+    [Symbol.asyncDispose]: () => everything.disposeAsync(),
+  };
+};

@@ -1,0 +1,72 @@
+/** The stage with the gateway, over one of its SIP engines, in an encrypted room. */
+import { mergeTrees } from "../lab/overlay.ts";
+import { createCaller, type Dial, until } from "./call.ts";
+import { childrenOf, treeOf } from "./processes.ts";
+import { type Conference, openConference, type Stage, type StageOptions, warmUp } from "./stage.ts";
+
+/** More calls than people make, from one API token. */
+const LIMITS = { policy: { attempts_per_minute: 1000 }, limits: { calls_per_user: 100, calls: 100 } };
+
+const inviteBot = async ({ lab, roomId, alice }: Conference): Promise<void> => {
+  const bot = lab.gateway.botUserId;
+  const room = `/_matrix/client/v3/rooms/${encodeURIComponent(roomId)}`;
+  await lab.homeserver.request("POST", `${room}/invite`, { user: alice, body: { user_id: bot } });
+  const path = `${room}/state/m.room.member/${encodeURIComponent(bot)}`;
+  await until(`the bot to join the room (${lab.log("gateway")})`, async () => {
+    const { membership } = await lab.homeserver.request<{ membership: string }>("GET", path, { user: alice });
+    return membership === "join";
+  });
+};
+
+/** The request of which the bars speak: through the API. */
+const dialThroughGateway = ({ lab, roomId, talker }: Conference): Dial => {
+  const { gateway } = lab;
+  return async (number) => {
+    const { status, body } = await gateway.api("POST", "/api/v1/calls", { room_id: roomId, number });
+    if (status !== 201) throw new Error(`the gateway refused the call: ${status} ${JSON.stringify(body)}`);
+    const who = String(body["user_id"]);
+    const path = `/api/v1/calls/${String(body["call_id"])}`;
+    return {
+      who,
+      waitForEnd: async () => {
+        await talker.waitForNoMember(who);
+        await until(
+          `the end of the call with ${number}`,
+          async () => (await gateway.api("GET", path)).body["state"] === "ended",
+        );
+      },
+    };
+  };
+};
+
+export interface GatewayStage extends Stage {
+  gatewayPid(): number;
+}
+
+export const startGatewayStage = async (options: StageOptions): Promise<GatewayStage> => {
+  const { engine, progress, config = {} } = options;
+  await using scope = new AsyncDisposableStack();
+  const usesLivekitSip = engine === "livekit-sip";
+  const conference = await openConference(scope, {
+    ...options,
+    parts: ["gateway", ...(usesLivekitSip ? (["livekit-sip"] as const) : [])],
+    encrypted: true,
+    gateway: { trunk: usesLivekitSip ? "livekit-sip" : "xivo", config: mergeTrees(LIMITS, config) },
+  });
+  const { lab, talker, telephones } = conference;
+  await inviteBot(conference);
+  const call = createCaller(dialThroughGateway(conference), talker, telephones);
+  await warmUp(call, progress);
+  const gatewayPid = (): number => lab.gateway.process().pid;
+  const everything = scope.move();
+  return {
+    ...conference,
+    engine,
+    call,
+    gatewayPid,
+    workerPids: () => childrenOf(gatewayPid()),
+    memoryPids: () => treeOf(gatewayPid()),
+    allPids: () => [...treeOf(gatewayPid()), ...treeOf(lab.process(usesLivekitSip ? "livekit-sip" : "trunk-peer").pid)],
+    [Symbol.asyncDispose]: () => everything.disposeAsync(),
+  };
+};
