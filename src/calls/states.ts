@@ -175,7 +175,7 @@ export const TRANSITIONS: Readonly<Record<CallStateName, Readonly<Partial<Record
     "operation.failed": end("of-event"),
     "hangup.byAdder": end("cancelled"),
     "hangup.byModerator": end("cancelled"),
-    "timer.ring": end("no-answer"),
+    "timer.ring": end("of-event"),
   },
   connecting: {
     ...ENDS_ANY_TIME,

@@ -31,9 +31,11 @@ const triggerOf = (call: Call, event: CallEvent, nowMs: number): Trigger => {
   return event.type;
 };
 
-const outcomeOf = (rule: Rule, event: CallEvent): Outcome | undefined => {
+const outcomeOf = (call: Call, rule: Rule, event: CallEvent): Outcome | undefined => {
   if (rule.outcome !== "of-event") return rule.outcome;
   if (event.type === "leg.ended") return event.outcome;
+  // The engine's own time-out of the same length says the same, whichever comes first.
+  if (event.type === "timer.ring") return call.leg === "ringing" ? "no-answer" : "unreachable";
   return event.type === "operation.failed" ? outcomeFromErrorCode(event.code) : "internal";
 };
 
@@ -97,7 +99,7 @@ export const step = (call: Call, event: CallEvent, nowMs: number): Step => {
   let next = absorb(call, event, nowMs);
   if (rule.to === "ending") next = noteFailure(next, event);
   next = take(runActions(rule.actions ?? [], next, event, nowMs));
-  if (rule.to !== undefined) next = take(enter(next, rule.to, outcomeOf(rule, event), event, nowMs));
+  if (rule.to !== undefined) next = take(enter(next, rule.to, outcomeOf(next, rule, event), event, nowMs));
   next = take(followUp(next));
   if (next.record.state === "ending" && isReleased(next)) next = take(enter(next, "ended", undefined, event, nowMs));
   return { call: next, effects, trigger };

@@ -43,6 +43,7 @@ describe("failures", () => {
   test("nobody answers for 60 s", async () => {
     const { world, calls } = setUp();
     const { callId: id } = await calls.add(add);
+    world.dialled[0]?.fact({ type: "leg.ringing" });
     world.clock.advance(59_999);
     expect(calls.get(id)?.state).toBe("alerting");
     world.clock.advance(1);

@@ -173,7 +173,7 @@ describe("what leaving and entering a state does", () => {
   });
 
   test("a failure is told in the room, a normal end is not", () => {
-    const failed = step(callIn("alerting"), { type: "timer.ring" }, 10);
+    const failed = step(callIn("alerting", { leg: "ringing" }), { type: "timer.ring" }, 10);
     expect(failed.effects).toContainEqual({ type: "notice.failed", outcome: "no-answer" });
     const hungUp = step(callIn("active"), { type: "hangup.byAdder" }, 10);
     expect(hungUp.effects.map(({ type }) => type)).not.toContain("notice.failed");
@@ -196,6 +196,13 @@ describe("outcomes", () => {
     ["alerting", failed("prepare"), "media-failed"],
   ] as const)("%s, %j: %s", (state, event, outcome) => {
     expect(step(callIn(state), event, 10).call.record.outcome).toBe(outcome);
+  });
+
+  test("a phone that rang was not picked up, one that never rang cannot be reached", () => {
+    const afterRingTime = (leg: "dialing" | "ringing") =>
+      step(callIn("alerting", { leg }), { type: "timer.ring" }, 10).call.record.outcome;
+    expect(afterRingTime("ringing")).toBe("no-answer");
+    expect(afterRingTime("dialing")).toBe("unreachable");
   });
 
   test("the first reason stays", () => {
