@@ -8,6 +8,8 @@ import { until } from "./until.ts";
 
 export const CALL_MEMBER = "org.matrix.msc3401.call.member";
 
+const MESSAGES: ReadonlySet<string> = new Set(["m.room.message", "m.room.encrypted"]);
+
 export interface RoomEvent {
   readonly type: string;
   readonly sender: string;
@@ -32,19 +34,23 @@ export interface RoomHand {
   timeline(): Promise<RoomEvent[]>;
   /** Notices of a sender, oldest first. */
   notices(sender: string): Promise<string[]>;
+  /** Resolves when the bot has answered `!phone list`: it then knows all that happened in the room before. */
+  untilBotHasRead(user: LabUser): Promise<void>;
   /** The first notice with this text; rejects after 10 s with the notices there are. */
   waitForNotice(sender: string, text: string): Promise<string>;
 }
 
 /** `witness` reads. */
-export const roomHand = ({ homeserver }: Lab, roomId: string, witness: LabUser): RoomHand => {
+export const roomHand = ({ homeserver, gateway }: Lab, roomId: string, witness: LabUser): RoomHand => {
   const timeline: RoomHand["timeline"] = async () => {
     const path = `${pathOf(roomId, "messages")}?dir=b&limit=100`;
     return (await homeserver.request<{ chunk: RoomEvent[] }>("GET", path, { user: witness })).chunk.reverse();
   };
   const notices: RoomHand["notices"] = async (sender) =>
     (await timeline()).flatMap(({ type, sender: from, content }) =>
-      type === "m.room.message" && from === sender && content["msgtype"] === "m.notice" ? [String(content["body"])] : [],
+      type === "m.room.message" && from === sender && content["msgtype"] === "m.notice"
+        ? [String(content["body"])]
+        : [],
     );
   const post = async (user: LabUser, action: string, body: Record<string, unknown>): Promise<void> => {
     await homeserver.request("POST", pathOf(roomId, action), { user, body });
@@ -52,14 +58,23 @@ export const roomHand = ({ homeserver }: Lab, roomId: string, witness: LabUser):
   const putState: RoomHand["putState"] = async (user, type, stateKey, content) => {
     await homeserver.request("PUT", pathOf(roomId, "state", type, stateKey), { user, body: content });
   };
+  const say: RoomHand["say"] = async (user, body) => {
+    const path = pathOf(roomId, "send", "m.room.message", randomUUID());
+    await homeserver.request("PUT", path, { user, body: { msgtype: "m.text", body } });
+  };
+  /** In an encrypted room its words cannot be read, but that it says something can be seen. */
+  const wordsOfBot = async (): Promise<number> =>
+    (await timeline()).filter(({ type, sender }) => sender === gateway.botUserId && MESSAGES.has(type)).length;
   return {
     roomId,
     timeline,
     notices,
     putState,
-    say: async (user, body) => {
-      const path = pathOf(roomId, "send", "m.room.message", randomUUID());
-      await homeserver.request("PUT", path, { user, body: { msgtype: "m.text", body } });
+    say,
+    untilBotHasRead: async (user) => {
+      const before = await wordsOfBot();
+      await say(user, "!phone list");
+      await until("an answer of the bot", async () => ((await wordsOfBot()) > before ? true : undefined));
     },
     invite: (user, whom, content = {}) => post(user, "invite", { user_id: whom, ...content }),
     kick: (user, whom) => post(user, "kick", { user_id: whom }),
@@ -112,4 +127,10 @@ export const userExists = async ({ homeserver }: Lab, userId: string): Promise<b
     if (error instanceof HomeserverError && error.status === 404) return false;
     throw error;
   }
+};
+
+/** As clients show it. */
+export const displayNameOf = async ({ homeserver }: Lab, userId: string): Promise<string> => {
+  const path = `/_matrix/client/v3/profile/${encodeURIComponent(userId)}/displayname`;
+  return (await homeserver.request<{ displayname: string }>("GET", path)).displayname;
 };
