@@ -5,7 +5,7 @@ import { callOptionsOf, numberPlanOf, policyOptionsOf, trunksOf } from "./config
 import type { Config } from "./config/schema.ts";
 import { secretsOf } from "./config/summary.ts";
 import { GatewayError } from "./errors.ts";
-import { trunkId, type TrunkId } from "./ids.ts";
+import { type CallId, type RoomId, trunkId, type TrunkId, type UserId } from "./ids.ts";
 import { createApiApp, type Readiness } from "./http/api-app.ts";
 import { createAppserviceApp } from "./http/appservice-app.ts";
 import { type Listener, startListener } from "./http/listener.ts";
@@ -36,6 +36,7 @@ import { openStore, type Store } from "./store/store.ts";
 
 /** Calls get this long to leave their rooms at a stop. Each part of an end is bounded to 2 s. */
 const SHUTDOWN_GRACE_MS = 5000;
+const ENGINE_WAIT_MS = 3000;
 const REGISTRATION_ID = "matrixrtc-sip-gateway";
 /** Rejections of invites from servers that no rule names: per inviter and minute. */
 const REJECTIONS_PER_MINUTE = 10;
@@ -83,6 +84,8 @@ const layFoundation = (config: Config): Foundation => {
 interface Engines {
   readonly sip: SipPort;
   readonly checks: readonly StartupCheck[];
+  /** Resolves when the engines are connected, or after a while without. */
+  ready(): Promise<void>;
   close(): void;
 }
 
@@ -97,14 +100,14 @@ const asteriskOptionsOf = (config: Config): AsteriskEngineOptions | undefined =>
 };
 
 /** One engine per kind that a trunk of the configuration uses. */
-const createEngines = ({ config, log }: Foundation): Engines => {
+const createEngines = ({ config, log, metrics }: Foundation): Engines => {
   const engineOfTrunk = new Map<TrunkId, SipPort>();
   const checks: StartupCheck[] = [];
   let asterisk: AsteriskEngine | undefined;
   let livekitSip: LivekitSipEngine | undefined;
   const asteriskOptions = asteriskOptionsOf(config);
   if (asteriskOptions !== undefined) {
-    asterisk = createAsteriskEngine(asteriskOptions, log);
+    asterisk = createAsteriskEngine(asteriskOptions, log, () => metrics.ariReconnected());
     for (const trunk of asteriskOptions.trunks.keys()) engineOfTrunk.set(trunk, asterisk);
     checks.push({ name: "asterisk", run: async () => joined(await checkAsterisk(asteriskOptions)) });
   }
@@ -125,6 +128,8 @@ const createEngines = ({ config, log }: Foundation): Engines => {
   return {
     sip: createSipRouter(engineOfTrunk),
     checks,
+    // Legs of the last run can only be asked for once the events flow; an Asterisk that is away is caught up with later.
+    ready: () => Promise.race([asterisk?.ready(), new Promise<void>((resolve) => setTimeout(resolve, ENGINE_WAIT_MS))]),
     close: () => {
       asterisk?.close();
       livekitSip?.close();
@@ -187,6 +192,14 @@ const createMatrixSide = async (
     nowMs: Date.now,
     log,
   });
+  const told = new Set<string>();
+  /** Several phones in one room see the same member. */
+  const tellOnce = (callId: CallId, roomId: RoomId, user: UserId): void => {
+    const key = `${roomId} ${user}`;
+    if (told.has(key)) return;
+    told.add(key);
+    void appservice.notices.notify({ roomId, callId }, { kind: "member-on-other-sfu", user });
+  };
   const rtc = createRtc({
     homeserver,
     crossSigning,
@@ -201,7 +214,8 @@ const createMatrixSide = async (
     stickyMembers: stickyMembersOf(appservice.bot.client),
     // The one way of media keys: from the ghost's device to its worker, never through an event or the store.
     onMediaKey: (call, key) => media.setKey(call, key),
-    onUnreadableMember: (call, user) => log.warn({ callId: call, user }, "a member of the call cannot be read"),
+    onUnreadableMember: (_call, room, user) => appservice.tellUnreadable(room, [user]),
+    onOtherSfuMember: (call, room, user) => tellOnce(call, room, user),
     onCount: (counter) => metrics.rtc(counter),
   });
   return { appservice, rtc };
@@ -212,6 +226,7 @@ const createMedia = ({ config, log, metrics }: Foundation): MediaPool =>
     log,
     maxCallsPerWorker: config.media.maxCallsPerWorker,
     maxJoinsPerWorker: config.media.recycleAfterJoins,
+    onWorkerLost: () => metrics.workerRestarted(),
     onCallEnded: (_call, stats) => {
       metrics.callAudio("fromPhone", stats.fromPhone);
       metrics.callAudio("toPhone", stats.toPhone);
@@ -328,6 +343,7 @@ export const startGateway = async (config: Config): Promise<Gateway> => {
 
     // Bot first: the checks of the transport ask in its name, and it has to exist.
     await connected.start();
+    await engines.ready();
     await calls.recoverCalls();
     const checks: readonly NamedResult[] = await runChecks(
       [

@@ -179,6 +179,8 @@ export interface RoomPort {
 /** Words for people in a room; the adapter writes the sentence. */
 export type Notice =
   | { readonly kind: "phone-leaves-encryption" }
+  /** This member and the phones do not hear each other: it uses another homeserver's SFU. */
+  | { readonly kind: "member-on-other-sfu"; readonly user: UserId }
   | { readonly kind: "call-failed"; readonly number: PhoneNumber; readonly outcome: Outcome; readonly detail?: string }
   | { readonly kind: "left-alone"; readonly number: PhoneNumber; readonly hangupAfterMs: number };
 

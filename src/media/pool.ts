@@ -17,6 +17,8 @@ export interface MediaPoolOptions {
   readonly missedPings?: number;
   /** The last figures of a call that left or whose worker died: for the log line and the metrics of its end. */
   readonly onCallEnded?: (call: CallId, stats: CallAudioStats) => void;
+  /** A worker died and is replaced. */
+  readonly onWorkerLost?: () => void;
   /** Entry of the worker process; default: `worker.ts` or `worker.js` beside this file. */
   readonly workerEntry?: URL;
 }
@@ -81,6 +83,7 @@ export const createMediaPool = (options: MediaPoolOptions): MediaPool => {
     onLost(callIds) {
       const facts = callIds.map((callId) => calls.get(callId)?.onFact);
       for (const callId of callIds) forget(callId);
+      options.onWorkerLost?.();
       for (const onFact of facts) onFact?.({ type: "media.workerLost" });
     },
   });

@@ -48,6 +48,8 @@ export interface Appservice {
   readonly users: Users;
   readonly rooms: RoomPort;
   readonly notices: NoticePort;
+  /** Tells the room, once per member, that phones cannot hear members whose memberships cannot be decrypted. */
+  tellUnreadable(room: RoomId, users: readonly UserId[]): void;
   /** Connects what the homeserver and the people say with the calls, which are made in between because they need rooms and notices. */
   connect(calls: CallService): {
     /** What the homeserver calls, with full paths. */
@@ -75,7 +77,11 @@ export const createAppservice = (deps: AppserviceDeps): Appservice => {
     log,
   });
 
-  const onUnreadable = (room: RoomId, who: readonly UserId[]): void => {
+  const toldUnreadable = new Set<string>();
+  const tellUnreadable = (room: RoomId, users: readonly UserId[]): void => {
+    const who = users.filter((user) => !toldUnreadable.has(`${room} ${user}`));
+    if (who.length === 0) return;
+    for (const user of who) toldUnreadable.add(`${room} ${user}`);
     log.warn({ roomId: room, members: who.length }, "memberships of a call cannot be decrypted");
     deps.onUnreadableMembers(room, who.length);
     bot.say(room, UNREADABLE_MEMBER_TEXT).catch((thrown: unknown) => {
@@ -94,7 +100,7 @@ export const createAppservice = (deps: AppserviceDeps): Appservice => {
       if (number !== undefined) await users.ensure(ghost, formatNumber(number));
       await membership.join(ghost, room);
     },
-    onUnreadable,
+    onUnreadable: tellUnreadable,
     nowMs,
   });
 
@@ -147,6 +153,7 @@ export const createAppservice = (deps: AppserviceDeps): Appservice => {
     users,
     rooms,
     notices,
+    tellUnreadable,
     connect: (calls) => ({ router: routerFor(calls), start: () => startWith(calls) }),
   };
 };

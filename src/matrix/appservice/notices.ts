@@ -26,6 +26,8 @@ export const noticeText = (notice: Notice): string => {
   switch (notice.kind) {
     case "phone-leaves-encryption":
       return "A phone has joined this call. What is said leaves the end-to-end encryption at the gateway: telephone lines are not encrypted.";
+    case "member-on-other-sfu":
+      return `${notice.user} and the phones in this call do not hear each other: they use different media servers (SFU).`;
     case "call-failed": {
       const detail = notice.detail === undefined ? "" : ` ${notice.detail}`;
       return `The call to ${formatNumber(notice.number)} ended: ${OUTCOME_FACTS[notice.outcome].words}.${detail}`;

@@ -2,6 +2,7 @@ import type { Room } from "matrix-js-sdk";
 import { userId } from "../../ids.ts";
 import { createCallSession, type CallSession } from "./call-session.ts";
 import { joinRoom } from "./enter-room.ts";
+import { watchOtherSfus } from "./other-sfu.ts";
 import { openGhostDevice, type GhostDevice } from "./ghost-device.ts";
 import { cancelDelayedLeaves, emptyMemberships } from "./leftovers.ts";
 import { watchRemoval } from "./removal.ts";
@@ -27,7 +28,7 @@ const openDevice = async (context: SessionContext): Promise<GhostDevice> => {
   context.device = device;
   const onUnreadable = (user: string): void => {
     deps.onCount("member.unreadable");
-    deps.onUnreadableMember(callId, userId(user));
+    deps.onUnreadableMember(callId, roomId, userId(user));
   };
   closers.push(watchUnreadableSticky({ client: device.client, roomId, onUnreadable }));
   return device;
@@ -44,9 +45,18 @@ const companyWatch = ({ deps, onFact }: SessionContext): ((members: CallSession[
   };
 };
 
-const startCall = (context: SessionContext, device: GhostDevice, room: Room): CallSession => {
+const startCall = async (context: SessionContext, device: GhostDevice, room: Room): Promise<CallSession> => {
   const { deps, request, log, closers, ended } = context;
   const { callId } = request;
+  const watchCompany = companyWatch(context);
+  const watchSfus = watchOtherSfus({
+    // Known by now: the token came from it.
+    ownServiceUrl: await deps.transports.serviceUrl(request.ghost),
+    onMember: (user) => {
+      deps.onCount("member.other-sfu");
+      deps.onOtherSfuMember(callId, request.roomId, user);
+    },
+  });
   const call = createCallSession({
     client: device.client,
     room,
@@ -54,7 +64,10 @@ const startCall = (context: SessionContext, device: GhostDevice, room: Room): Ca
     useDelayedLeave: deps.delayedEventsSupported(),
     onMembershipWritten: context.onMembershipWritten,
     onMembershipFailed: context.onMembershipFailed,
-    onMembers: companyWatch(context),
+    onMembers: (members) => {
+      watchCompany(members);
+      watchSfus(members);
+    },
     onMediaKey: (key, index, identity) => {
       if (!ended.aborted) deps.onMediaKey(callId, { identity, index, key });
     },
@@ -97,7 +110,7 @@ export const prepareGhost = async <Token>(context: SessionContext, withToken: ()
   assertUsableRoom(room, request.ghost);
   context.encrypted = room.hasEncryptionStateEvent();
   if (hasStaleMembership(room, request.ghost)) await tasks.run("stale", () => removeStaleMemberships(context));
-  const call = startCall(context, device, room);
+  const call = await startCall(context, device, room);
   closers.push(
     watchRemoval(room, (reason) => {
       context.removed = reason !== "upgraded";

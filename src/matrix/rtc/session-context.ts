@@ -14,6 +14,7 @@ export type RtcCounter =
   | "member.foreign-sender"
   | "member.broken"
   | "member.unreadable"
+  | "member.other-sfu"
   | `media-key.${DroppedMediaKey}`
   | "media-key.undelivered";
 
@@ -28,7 +29,9 @@ export interface GhostSessionDeps extends GhostDeviceDeps {
   readonly stickyMembers?: StickyMembers;
   readonly onMediaKey: (call: CallId, key: MediaKey) => void;
   /** A member whose membership is encrypted and cannot be read: the phone will not hear it. */
-  readonly onUnreadableMember: (call: CallId, user: UserId) => void;
+  readonly onUnreadableMember: (call: CallId, room: RoomId, user: UserId) => void;
+  /** A member publishes on another SFU than ours: the phone will not hear it. Once per call and member. */
+  readonly onOtherSfuMember: (call: CallId, room: RoomId, user: UserId) => void;
   readonly onCount: (counter: RtcCounter) => void;
 }
 

@@ -40,8 +40,31 @@ const within = async (limitMs: number, work: Promise<unknown>): Promise<void> =>
   limit.abort();
 };
 
+const refused = (outcome: Outcome, text: string, tryNextTrunk: boolean): LegEnd => ({
+  outcome,
+  cause: { text },
+  tryNextTrunk,
+});
+
+/** The trunk for a call, or why it cannot even be tried. */
+const trunkFor = (
+  { trunkId, dialString }: DialRequest,
+  trunks: AsteriskEngineOptions["trunks"],
+  isConnected: boolean,
+): AsteriskTrunk | LegEnd => {
+  const trunk = trunks.get(trunkId);
+  if (trunk === undefined) return refused("trunk-failed", `${trunkId} is not an asterisk trunk`, false);
+  if (!DIAL_STRING.test(dialString)) return refused("invalid-number", "not dialable", false);
+  if (!isConnected) return refused("trunk-failed", "Asterisk (ARI) is not connected", true);
+  return trunk;
+};
+
 /** The `asterisk` engine: calls made over ARI, audio as external media over a WebSocket. Connects at once. Throws CONFIG_INVALID. */
-export const createAsteriskEngine = (options: AsteriskEngineOptions, log: Log): AsteriskEngine => {
+export const createAsteriskEngine = (
+  options: AsteriskEngineOptions,
+  log: Log,
+  onReconnected: () => void = () => {},
+): AsteriskEngine => {
   const addresses = asteriskAddresses(options);
   const authorization = basicAuthorization(options);
   const ari = createAriRest(addresses.rest, authorization);
@@ -91,25 +114,12 @@ export const createAsteriskEngine = (options: AsteriskEngineOptions, log: Log): 
     log,
     onEvent,
     onConnected: () => catchUpSoon(),
+    onReconnected,
     onLost: () => {
       log.warn({ calls: legs.size }, "ARI events connection lost, calls go on");
       for (const leg of legs.values()) leg.eventsLost();
     },
   });
-
-  /** Why a call cannot even be tried, or the trunk for it. */
-  const trunkFor = ({ trunkId, dialString }: DialRequest): AsteriskTrunk | LegEnd => {
-    const refused = (outcome: Outcome, text: string, tryNextTrunk: boolean) => ({
-      outcome,
-      cause: { text },
-      tryNextTrunk,
-    });
-    const trunk = options.trunks.get(trunkId);
-    if (trunk === undefined) return refused("trunk-failed", `${trunkId} is not an asterisk trunk`, false);
-    if (!DIAL_STRING.test(dialString)) return refused("invalid-number", "not dialable", false);
-    if (!stream.connected()) return refused("trunk-failed", "Asterisk (ARI) is not connected", true);
-    return trunk;
-  };
 
   const addLeg = (request: DialRequest, trunk: AsteriskTrunk, onFact: (fact: LegFact) => void): Leg => {
     const { legId } = request;
@@ -138,7 +148,7 @@ export const createAsteriskEngine = (options: AsteriskEngineOptions, log: Log): 
           log.error({ legId: request.legId, fact: fact.type, error }, "a listener of a leg failed");
         }
       };
-      const trunk = trunkFor(request);
+      const trunk = trunkFor(request, options.trunks, stream.connected());
       if ("outcome" in trunk) return queueMicrotask(() => guarded({ type: "leg.ended", ...trunk }));
       // Known from now on: it may be hung up before the first request is out. Facts never arrive before dial() has returned.
       const leg = addLeg(request, trunk, guarded);

@@ -19,6 +19,8 @@ export interface EventStreamOptions {
   readonly onEvent: (event: AriEvent) => void;
   /** Events flow (again); what happened in between is lost and has to be asked for. */
   readonly onConnected: () => void;
+  /** In addition, after a loss: for metrics. */
+  readonly onReconnected: () => void;
   readonly onLost: () => void;
 }
 
@@ -48,7 +50,8 @@ const answersPing = (socket: WebSocket): Promise<boolean> =>
 
 /** The events WebSocket of ARI. Connects at once and reconnects for ever, until it is closed. */
 export const openEventStream = (options: EventStreamOptions): EventStream => {
-  const { url, authorization, log, onEvent, onConnected, onLost } = options;
+  const { url, authorization, log, onEvent, onConnected, onReconnected, onLost } = options;
+  let wasConnected = false;
   let socket: WebSocket | undefined;
   let retryTimer: NodeJS.Timeout | undefined;
   let retryMs = FIRST_RETRY_MS;
@@ -93,6 +96,8 @@ export const openEventStream = (options: EventStreamOptions): EventStream => {
       log.info({}, "connected to Asterisk (ARI)");
       opening.resolve();
       onConnected();
+      if (wasConnected) onReconnected();
+      wasConnected = true;
     });
     next.on("message", receive);
     // "close" always follows; the message of a refused handshake holds the status and nothing secret.

@@ -130,6 +130,8 @@ export interface TestGateway {
   }>;
   readonly counters: Recorder<RtcCounter>;
   readonly unreadable: Recorder<string>;
+  /** Members on another SFU. */
+  readonly elsewhere: Recorder<string>;
   readonly logLines: readonly LogLine[];
 }
 
@@ -164,6 +166,7 @@ export const createTestGateway = (rtcLab: RtcLab, options: Partial<RtcDeps> = {}
   const keys: TestGateway["keys"] = createRecorder();
   const counters = createRecorder<RtcCounter>();
   const unreadable = createRecorder<string>();
+  const elsewhere = createRecorder<string>();
   const { log, lines } = createTestLog();
   const deps: RtcDeps = {
     homeserver,
@@ -182,11 +185,12 @@ export const createTestGateway = (rtcLab: RtcLab, options: Partial<RtcDeps> = {}
     delayedEventsSupported: () => true,
     onMediaKey: (call: CallId, { identity, index, key }: MediaKey) =>
       keys.push({ call, identity, index, key: Buffer.from(key).toString("hex") }),
-    onUnreadableMember: (_call, user) => unreadable.push(user),
+    onUnreadableMember: (_call, _room, user) => unreadable.push(user),
+    onOtherSfuMember: (_call, _room, user) => elsewhere.push(user),
     onCount: (counter) => counters.push(counter),
     ...options,
   };
-  return { rtc: createRtc(deps), deps, keys, counters, unreadable, logLines: lines };
+  return { rtc: createRtc(deps), deps, keys, counters, unreadable, elsewhere, logLines: lines };
 };
 
 /** A call of one ghost; facts are recorded. */
