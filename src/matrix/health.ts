@@ -2,6 +2,7 @@ import { z } from "zod";
 import { toGatewayError } from "../errors.ts";
 import { deviceId, roomId, type UserId } from "../ids.ts";
 import { type Homeserver, MatrixError, matrixPath } from "./homeserver.ts";
+import { DELAYED_LEAVE_MS } from "./rtc/ghost-session.ts";
 import { requestSfuToken } from "./rtc/sfu-token.ts";
 import type { Transports } from "./rtc/transports.ts";
 
@@ -35,6 +36,11 @@ const versionsSchema = z.object({
   versions: z.array(z.string()),
   unstable_features: z.record(z.string(), z.boolean()).default({}),
 });
+const capabilitiesSchema = z.object({
+  capabilities: z.object({
+    "org.matrix.msc4140.delayed_events": z.object({ max_delay_ms: z.number().optional() }).optional(),
+  }),
+});
 const pingSchema = z.object({ duration_ms: z.number() });
 
 const REQUEST_TIMEOUT_MS = 5000;
@@ -58,6 +64,13 @@ export const createMatrixHealth = (deps: MatrixHealthDeps): MatrixHealth => {
 
   const versions = async (): Promise<z.infer<typeof versionsSchema>> =>
     versionsSchema.parse(await homeserver.request({ method: "GET", path: "/_matrix/client/versions" }));
+
+  /** A homeserver that does not say has no limit of its own (the capability is younger than the feature). */
+  const longestDelayMs = async (): Promise<number> => {
+    const path = matrixPath("client/v3", "capabilities");
+    const { capabilities } = capabilitiesSchema.parse(await homeserver.request({ method: "GET", path }));
+    return capabilities["org.matrix.msc4140.delayed_events"]?.max_delay_ms ?? Infinity;
+  };
 
   return {
     homeserver: async () => {
@@ -86,11 +99,13 @@ export const createMatrixHealth = (deps: MatrixHealthDeps): MatrixHealth => {
 
     delayedEvents: async () => {
       const { unstable_features: features } = await versions();
-      if (features["org.matrix.msc4140"] === true) return { ok: true, text: "delayed events are on (MSC4140)" };
+      const longestMs = features["org.matrix.msc4140"] === true ? await longestDelayMs() : 0;
+      if (longestMs >= DELAYED_LEAVE_MS) return { ok: true, text: "delayed events are on (MSC4140)" };
+      const found = longestMs === 0 ? "no delayed events (MSC4140)" : `delayed events of ${longestMs} ms at most`;
       return {
         ok: false,
-        text: "no delayed events (MSC4140): after a crash of the gateway a phone stays visible for up to 10 minutes",
-        fix: "set max_event_delay_duration in homeserver.yaml (deploy/synapse/homeserver-matrixrtc.yaml)",
+        text: `${found}: after a crash of the gateway a phone stays visible for up to 10 minutes`,
+        fix: "set max_event_delay_duration: 24h in homeserver.yaml (deploy/synapse/homeserver-matrixrtc.yaml)",
       };
     },
 

@@ -20,7 +20,8 @@ export interface GhostSession {
   leave(): Promise<boolean>;
 }
 
-const DELAYED_LEAVE_MS = 18_000;
+/** As Element Call: long enough for a slow network, short enough that a dead phone is soon gone. */
+export const DELAYED_LEAVE_MS = 18_000;
 const DELAYED_LEAVE_RESTART_MS = 4_000;
 /** Without delayed events a dead gateway's memberships end only when they expire. */
 const EXPIRY_WITHOUT_DELAYED_LEAVE_MS = 10 * 60_000;
