@@ -18,6 +18,8 @@ export interface GatewayOptions {
   trunk?: LabTrunk;
   /** Merged over the lab's configuration: mappings key by key, lists replaced, null removes. */
   config?: Record<string, unknown>;
+  /** API tokens beside the lab's own, which is named "lab". */
+  apiTokens?: readonly { name: string; token: string }[];
 }
 
 export interface LabGateway {
@@ -73,7 +75,10 @@ const configOf = (context: LabContext, options: GatewayOptions, apiToken: string
     },
     appservice: { listen: { port: ports.gatewayAppservice } },
     bot: { localpart: BOT_LOCALPART },
-    api: { listen: { port: ports.gatewayApi }, tokens: [{ name: "lab", token: apiToken }] },
+    api: {
+      listen: { port: ports.gatewayApi },
+      tokens: [{ name: "lab", token: apiToken }, ...(options.apiTokens ?? [])],
+    },
     numbering: { country: "FR", extensions: ["1XXX"] },
     policy: {
       rules: [
