@@ -38,6 +38,8 @@ const TIMEOUT_MS = { join: 10_000, attach: 6000, bridge: 2000, setHeld: 2000, pr
 interface Call {
   readonly worker: Worker;
   readonly roomId: RoomId;
+  /** LiveKit identity of its ghost. */
+  readonly identity: string;
   onFact: (fact: MediaFact) => void;
   stats?: CallAudioStats;
 }
@@ -52,6 +54,8 @@ export const createMediaPool = (options: MediaPoolOptions): MediaPool => {
   const besideThis = new URL(import.meta.url.endsWith(".ts") ? "./worker.ts" : "./worker.js", import.meta.url);
   const calls = new Map<CallId, Call>();
   const keys = createKeyStore();
+  /** Who is in the conference of a call, our phones aside; kept for a join that comes later, or again. */
+  const members = new Map<CallId, readonly string[]>();
   let closed = false;
 
   const forget = (callId: CallId): void => {
@@ -59,6 +63,7 @@ export const createMediaPool = (options: MediaPoolOptions): MediaPool => {
     if (call === undefined) return;
     calls.delete(callId);
     workers.release(call.worker, callId, call.roomId);
+    tellMembersOfRoom(call.roomId);
     if (call.stats !== undefined) options.onCallEnded?.(callId, call.stats);
   };
 
@@ -101,20 +106,57 @@ export const createMediaPool = (options: MediaPoolOptions): MediaPool => {
     await call.worker.process.request(request, TIMEOUT_MS[request.type]);
   };
 
+  /**
+   * Ghosts send each other no media keys (it would be N² to-device messages), and phones of one worker need none. Those of a room that has
+   * outgrown its worker hear each other through the SFU, so the keys are handed over here.
+   */
+  const phonesIn = (roomId: RoomId, except: CallId): readonly [CallId, Call][] =>
+    [...calls].filter(([id, call]) => call.roomId === roomId && id !== except);
+
+  const shareKeysInRoom = (callId: CallId, roomId: RoomId, identity: string): void => {
+    const own = keys.of(callId).filter((key) => key.identity === identity);
+    for (const [otherId, other] of phonesIn(roomId, callId)) {
+      for (const key of keys.of(otherId)) if (key.identity === other.identity) keys.add(callId, key);
+      for (const key of own) takeKey(otherId, key);
+    }
+  };
+
+  const takeKey = (callId: CallId, key: MediaKey): void => {
+    keys.add(callId, key);
+    const call = calls.get(callId);
+    if (call !== undefined) sendKey(callId, call.worker, key);
+  };
+
+  const sendMembers = (callId: CallId, { worker, roomId }: Call): void => {
+    // Phones of the same worker are among them; it knows that it hears those itself.
+    const phones = phonesIn(roomId, callId).map(([, { identity }]) => identity);
+    worker.process.sendMembers({ callId, identities: [...(members.get(callId) ?? []), ...phones] });
+  };
+  /** A phone came or went: phones in other workers hear it through the SFU. */
+  const tellMembersOfRoom = (roomId: RoomId): void => {
+    const inRoom = [...calls].filter(([, call]) => call.roomId === roomId);
+    if (new Set(inRoom.map(([, { worker }]) => worker)).size < 2) return;
+    for (const [callId, call] of inRoom) sendMembers(callId, call);
+  };
+
   const join = async (session: MediaSession, onFact: (fact: MediaFact) => void): Promise<void> => {
     if (closed) throw new GatewayError("SHUTTING_DOWN", "the gateway is ending");
     const { callId, roomId, access } = session;
     const known = calls.get(callId);
     const worker = workers.assign(callId, roomId, known?.worker);
-    if (known === undefined) calls.set(callId, { worker, roomId, onFact });
-    else known.onFact = onFact;
+    const call: Call = known ?? { worker, roomId, identity: access.identity, onFact };
+    call.onFact = onFact;
+    calls.set(callId, call);
     const { sfuUrl, token, identity, encrypted } = access;
+    shareKeysInRoom(callId, roomId, access.identity);
     const request: Request = { type: "join", callId, session: { callId, roomId, sfuUrl, token, identity, encrypted } };
     try {
       await worker.process.ready;
       const joined = worker.process.request(request, TIMEOUT_MS.join);
       // Right behind the join: the pipe keeps the order, so the worker knows the call, and has its keys before it hears anybody.
       sendKeys(callId, worker);
+      sendMembers(callId, call);
+      tellMembersOfRoom(roomId);
       await joined;
     } catch (error) {
       if (known === undefined) forget(callId);
@@ -124,6 +166,7 @@ export const createMediaPool = (options: MediaPoolOptions): MediaPool => {
 
   const leave = async (callId: CallId): Promise<void> => {
     keys.drop(callId);
+    members.delete(callId);
     if (!calls.has(callId)) return;
     try {
       await ask({ type: "leave", callId });
@@ -140,9 +183,15 @@ export const createMediaPool = (options: MediaPoolOptions): MediaPool => {
     setHeld: (callId: CallId, held: boolean) => ask({ type: "setHeld", callId, held }),
     prompt: (callId: CallId, name: PromptName) => ask({ type: "prompt", callId, name }),
     setKey(callId, key) {
-      keys.add(callId, key);
+      takeKey(callId, key);
       const call = calls.get(callId);
-      if (call !== undefined) sendKey(callId, call.worker, key);
+      if (call?.identity !== key.identity) return;
+      for (const [otherId] of phonesIn(call.roomId, callId)) takeKey(otherId, key);
+    },
+    setMembers(callId, identities) {
+      members.set(callId, identities);
+      const call = calls.get(callId);
+      if (call !== undefined) sendMembers(callId, call);
     },
     leave,
     ready: () => workers.ready(),
