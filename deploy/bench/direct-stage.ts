@@ -1,4 +1,5 @@
 /** The stage without a gateway, for comparison: livekit-sip puts phones straight into the SFU's room, which must be unencrypted. */
+import { SIPTransport } from "@livekit/protocol";
 import { RoomServiceClient, SipClient } from "livekit-server-sdk";
 import { createCaller, type Dial, until } from "./call.ts";
 import { treeOf } from "./processes.ts";
@@ -10,7 +11,9 @@ const dialDirectly = async ({ lab }: Conference): Promise<Dial> => {
   const { httpUrl, apiKey, apiSecret } = lab.livekit;
   const rooms = new RoomServiceClient(httpUrl, apiKey, apiSecret);
   const sip = new SipClient(lab.livekitSip.url, apiKey, apiSecret);
-  const { sipTrunkId } = await sip.createSipOutboundTrunk("bench", lab.pbx.sipAddress, [CALLER]);
+  const { sipTrunkId } = await sip.createSipOutboundTrunk("bench", lab.pbx.sipAddress, [CALLER], {
+    transport: SIPTransport.SIP_TRANSPORT_UDP,
+  });
   // The one that alice is in: its name is the token service's affair.
   const [room] = await rooms.listRooms();
   if (room === undefined) throw new Error("alice's conference is not on the SFU");

@@ -7,7 +7,7 @@ import { type Conference, openConference, type Stage, type StageOptions, warmUp 
 /** More calls than people make, from one API token. */
 const LIMITS = { policy: { attempts_per_minute: 1000 }, limits: { calls_per_user: 100, calls: 100 } };
 
-const inviteBot = async ({ lab, roomId, alice }: Conference): Promise<void> => {
+const inviteBot = async ({ lab, roomId, alice }: Pick<Conference, "lab" | "roomId" | "alice">): Promise<void> => {
   const bot = lab.gateway.botUserId;
   const room = `/_matrix/client/v3/rooms/${encodeURIComponent(roomId)}`;
   await lab.homeserver.request("POST", `${room}/invite`, { user: alice, body: { user_id: bot } });
@@ -51,10 +51,10 @@ export const startGatewayStage = async (options: StageOptions): Promise<GatewayS
     ...options,
     parts: ["gateway", ...(usesLivekitSip ? (["livekit-sip"] as const) : [])],
     encrypted: true,
+    prepareRoom: inviteBot,
     gateway: { trunk: usesLivekitSip ? "livekit-sip" : "xivo", config: mergeTrees(LIMITS, config) },
   });
   const { lab, talker, telephones } = conference;
-  await inviteBot(conference);
   const call = createCaller(dialThroughGateway(conference), talker, telephones);
   await warmUp(call, progress);
   const gatewayPid = (): number => lab.gateway.process().pid;

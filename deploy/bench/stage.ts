@@ -6,9 +6,8 @@ import { nowMs } from "../lab/member/hearing.ts";
 import type { LabMemberOptions } from "../lab/member/member.ts";
 import { type LabMemberProcess, spawnLabMember } from "../lab/member/process.ts";
 import type { GatewayOptions } from "../lab/servers/gateway.ts";
-import type { Call, CallOptions } from "./call.ts";
+import { type Call, type CallOptions, TALKER_HZ } from "./call.ts";
 import { openTelephones, type Telephones } from "./phones/telephones.ts";
-import { TALKER_HZ } from "./call.ts";
 
 /** How a phone comes into the conference. The last one has no gateway: livekit-sip is told to put it there, unencrypted. */
 export const ENGINES = ["asterisk", "livekit-sip", "livekit-sip-direct"] as const;
@@ -57,18 +56,21 @@ export interface ConferenceOptions extends Pick<StageOptions, "folder"> {
   readonly parts: LabPart[];
   readonly encrypted: boolean;
   readonly gateway?: GatewayOptions;
+  /** Before alice joins the call. */
+  readonly prepareRoom?: (room: Pick<Conference, "lab" | "roomId" | "alice">) => Promise<void>;
 }
 
 /** Starts the servers; alice makes a room and joins its call. Everything ends with `scope`. */
 export const openConference = async (
   scope: AsyncDisposableStack,
-  { parts, encrypted, folder, gateway = {} }: ConferenceOptions,
+  { parts, encrypted, folder, gateway = {}, prepareRoom }: ConferenceOptions,
 ): Promise<Conference> => {
   const lab = scope.use(await startLab({ parts, gateway, ...(folder === undefined ? {} : { folder }) }));
   const telephones = await openTelephones(lab.ports.telephones, lab.ports.pbxSip);
   scope.defer(() => telephones.close());
   const [alice, bob] = await Promise.all([lab.homeserver.createUser("alice"), lab.homeserver.createUser("bob")]);
   const roomId = await lab.homeserver.createRoom({ creator: alice, encrypted, name: "Bench", invite: [bob] });
+  await prepareRoom?.({ lab, roomId, alice });
   const join: Conference["join"] = (user, options) =>
     spawnLabMember({ homeserverUrl: lab.homeserver.url, user, roomId, keepMs: 5000, ...options });
   const talker = scope.use(await join(alice));
