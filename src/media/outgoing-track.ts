@@ -4,6 +4,8 @@ import { createTrackClock } from "./track-clock.ts";
 
 /** Ticks without a voice after which the track gets silence: without packets the SFU does not even show it. */
 const TICKS_BEFORE_SILENCE = 5;
+/** Frames that are only late come at once; when those of one tick after the other are late, others were lost before them. */
+const TICKS_BEFORE_LOST = 2;
 /** After a stall: time in which all that waited in the leg's socket has been read. */
 const BACKLOG_MS = 10;
 
@@ -22,6 +24,8 @@ export interface OutgoingTrack {
 export const createOutgoingTrack = (nowMs: () => number): OutgoingTrack => {
   const clock = createTrackClock(nowMs);
   let ticksSinceVoice = 0;
+  let ticksLate = 0;
+  let hasLateFrame = false;
   let discardUntilMs = 0;
   /** True after a stall, until the track's clock is right again. */
   let behind = false;
@@ -43,13 +47,19 @@ export const createOutgoingTrack = (nowMs: () => number): OutgoingTrack => {
       if (behind) catchUp();
       if (behind) return false;
       const verdict = clock.judge();
+      if (verdict === "late") hasLateFrame = true;
       if (verdict !== "early") sendFrame(verdict === "late" ? SILENCE : frame);
       return verdict === "send";
     },
     tick() {
       ticksSinceVoice += 1;
-      if (ticksSinceVoice <= TICKS_BEFORE_SILENCE) return;
-      if (behind) catchUp();
+      const isSilent = ticksSinceVoice > TICKS_BEFORE_SILENCE;
+      if (behind && isSilent) catchUp();
+      if (behind) return;
+      ticksLate = hasLateFrame ? ticksLate + 1 : 0;
+      hasLateFrame = false;
+      if (!isSilent && ticksLate < TICKS_BEFORE_LOST) return;
+      // Also for a phone that talked before the SFU was joined: else every later frame would count as late.
       for (let owed = clock.owed(); owed > 0; owed--) sendFrame(SILENCE);
     },
     afterStall() {

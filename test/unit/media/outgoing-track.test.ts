@@ -1,0 +1,70 @@
+import { describe, expect, test } from "@jest/globals";
+
+import type { Frame } from "../../../src/media/frame.ts";
+import { createOutgoingTrack } from "../../../src/media/outgoing-track.ts";
+import type { SfuClient } from "../../../src/media/sfu/port.ts";
+
+const VOICE: Frame = { codec: "alaw", payload: new Uint8Array(160) };
+
+/** A track on a clock of its own: every 20 ms one tick, and the frames of the phone that have come by then. */
+const createRun = () => {
+  const time = { nowMs: 0 };
+  const sent: ("voice" | "silence")[] = [];
+  const track = createOutgoingTrack(() => time.nowMs);
+  const sfu: Partial<SfuClient> = {
+    send: (frame) => sent.push(frame === VOICE ? "voice" : "silence"),
+    skip: () => {},
+  };
+  track.sfu = sfu as SfuClient;
+  return {
+    sent,
+    track,
+    /** Runs for some ticks with so many frames before each of them. */
+    run: (ticks: number, framesPerTick = 1): void => {
+      for (let i = 0; i < ticks; i++) {
+        time.nowMs += 20;
+        for (let frame = 0; frame < framesPerTick; frame++) track.send(VOICE);
+        track.tick();
+      }
+    },
+    wait: (ms: number): void => {
+      time.nowMs += ms;
+    },
+  };
+};
+
+describe("outgoing track", () => {
+  test("a phone that answers before the SFU has been joined is heard from its first frames on", () => {
+    const { sent, run, wait } = createRun();
+    wait(150);
+    run(50);
+    expect(sent.slice(-45)).toEqual(Array.from({ length: 45 }, () => "voice"));
+  });
+
+  test.each([3, 4, 5, 20])("%d lost packets cost no more than a few frames of what comes after them", (lost) => {
+    const { sent, run } = createRun();
+    run(50);
+    run(lost, 0);
+    run(50);
+    expect(sent.slice(-46)).toEqual(Array.from({ length: 46 }, () => "voice"));
+    // On time: as many frames as ticks, give or take the jitter that is allowed.
+    expect(Math.abs(sent.length - (100 + lost))).toBeLessThanOrEqual(3);
+  });
+
+  test("packets that come late and all at once do not make the track late", () => {
+    const { sent, run } = createRun();
+    run(50);
+    run(4, 0);
+    run(1, 5);
+    run(50);
+    expect(sent.slice(-50)).toEqual(Array.from({ length: 50 }, () => "voice"));
+    expect(Math.abs(sent.length - 105)).toBeLessThanOrEqual(3);
+  });
+
+  test("a phone that says nothing is silence", () => {
+    const { sent, run } = createRun();
+    run(50, 0);
+    expect(new Set(sent)).toEqual(new Set(["silence"]));
+    expect(sent.length).toBeGreaterThan(45);
+  });
+});
