@@ -70,15 +70,17 @@ export async function startServer(spec: ServerSpec): Promise<ServerProcess> {
       // ESRCH: the group is already gone.
     }
   };
-  const stopWithin = async (graceMs: number) => {
+  const kill = () => {
+    signalGroup("SIGKILL");
+    return gone;
+  };
+  const stop = async () => {
     signalGroup("SIGTERM");
     const timer = new AbortController();
-    await Promise.race([gone, delay(graceMs, undefined, { signal: timer.signal }).catch(() => {})]);
+    await Promise.race([gone, delay(spec.stopGraceMs ?? 5000, undefined, { signal: timer.signal }).catch(() => {})]);
     timer.abort();
-    signalGroup("SIGKILL");
-    await gone;
+    await kill();
   };
-  const stop = () => stopWithin(spec.stopGraceMs ?? 5000);
 
   const failure = await untilReady(spec, exited);
   if (failure !== undefined) {
@@ -87,7 +89,7 @@ export async function startServer(spec: ServerSpec): Promise<ServerProcess> {
       `${spec.name} did not start: ${failure}\n--- end of ${spec.logFile}\n${logTail(spec.logFile)}\n--- what to do: ${spec.hint}`,
     );
   }
-  return { name: spec.name, pid: child.pid!, logFile: spec.logFile, exited: gone, stop, kill: () => stopWithin(0) };
+  return { name: spec.name, pid: child.pid!, logFile: spec.logFile, exited: gone, stop, kill };
 }
 
 async function untilReady(spec: ServerSpec, exited: Promise<string>): Promise<string | undefined> {
