@@ -3,6 +3,7 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "@jest/globals";
 
 import { TONES_HZ } from "../../deploy/lab/audio/tone.ts";
+import type { LabMemberProcess } from "../../deploy/lab/member/process.ts";
 import { OUTSIDE_NUMBERS } from "../../deploy/lab/outside-world.ts";
 import { allHear, memberEar, outsideEar, phoneEar } from "../support/e2e/audio.ts";
 import { legRooms } from "../support/e2e/leftovers.ts";
@@ -13,6 +14,9 @@ const TIMEOUT_MS = 60_000;
 const UNREACHABLE = "+33199000480";
 
 let scene: Scene;
+/** A plain room with alice in the call, for the calls that nobody answers. */
+let plainRoom: string;
+let inPlainRoom: LabMemberProcess;
 
 beforeAll(async () => {
   scene = await startScene({
@@ -21,10 +25,15 @@ beforeAll(async () => {
     config: { calls: { ring_timeout: "5s" } },
   });
   await scene.lab.pbx.cli(`dialplan add extension ${UNREACHABLE},1,PJSIPHangup(480) into world`);
+  plainRoom = await scene.createRoom({ encrypted: false });
+  inPlainRoom = await scene.join(scene.alice, plainRoom, TONES_HZ.alice, { hears: false });
   process.stderr.write(`livekit-sip in this run: ${scene.lab.livekitSip.which}\n`);
 }, 600_000);
 afterEach(() => scene.reset());
-afterAll(() => scene?.stop());
+afterAll(async () => {
+  await inPlainRoom?.leave();
+  await scene?.stop();
+});
 
 test(
   "a phone talks in an encrypted call, and nothing of it is left 2 s after it hung up",
@@ -83,18 +92,17 @@ test(
 test(
   "a phone that is called and not answered in time stops ringing",
   async () => {
-    const { lab, alice, bob } = scene;
+    const { lab, bob } = scene;
     const phone = lab.phones["1001"];
     const ghost = lab.gateway.ghost("1001");
-    const roomId = await scene.createRoom({ encrypted: false });
-    await using atAlice = await scene.join(alice, roomId, TONES_HZ.alice);
-    await atAlice.invite(ghost);
+    const roomId = plainRoom;
+    await inPlainRoom.invite(ghost);
     await phone.waitForRinging();
     await phone.waitForClosed(10_000);
     const closedAtMs = performance.now();
     expect(await scene.waitForState(roomId, "ended")).toMatchObject({ outcome: "no-answer" });
     await scene.expectNothingLeft({ roomId, ghost, witness: bob }, closedAtMs);
-    await atAlice.waitForMessage("The call to 1001 ended", lab.gateway.botUserId);
+    await inPlainRoom.waitForMessage("The call to 1001 ended", lab.gateway.botUserId);
   },
   TIMEOUT_MS,
 );
@@ -102,15 +110,14 @@ test(
 test(
   "a call that is taken back while it rings stops ringing",
   async () => {
-    const { lab, alice, bob } = scene;
+    const { lab, bob } = scene;
     const phone = lab.phones["1001"];
     const ghost = lab.gateway.ghost("1001");
-    const roomId = await scene.createRoom({ encrypted: false });
-    await using atAlice = await scene.join(alice, roomId, TONES_HZ.alice);
-    await atAlice.invite(ghost);
+    const roomId = plainRoom;
+    await inPlainRoom.invite(ghost);
     await phone.waitForRinging();
     const hungUpAtMs = performance.now();
-    await atAlice.sendMessage("!phone hangup");
+    await inPlainRoom.sendMessage("!phone hangup");
     await Promise.all([
       phone.waitForClosed(2000),
       scene.expectNothingLeft({ roomId, ghost, witness: bob }, hungUpAtMs),
@@ -121,25 +128,23 @@ test(
 );
 
 const endings = [
-  { outcome: "busy", number: OUTSIDE_NUMBERS.busy, status: 486 },
-  { outcome: "declined", number: OUTSIDE_NUMBERS.declined, status: 603 },
-  { outcome: "unreachable", number: UNREACHABLE, status: 480 },
-  { outcome: "invalid-number", number: OUTSIDE_NUMBERS.unreachable, status: 404 },
-  { outcome: "trunk-failed", number: OUTSIDE_NUMBERS.unavailable, status: 503 },
+  { outcome: "busy", number: OUTSIDE_NUMBERS.busy, written: "+33 1 99 00 04 86", status: 486 },
+  { outcome: "declined", number: OUTSIDE_NUMBERS.declined, written: "+33 1 99 00 06 03", status: 603 },
+  { outcome: "unreachable", number: UNREACHABLE, written: "+33 1 99 00 04 80", status: 480 },
+  { outcome: "invalid-number", number: OUTSIDE_NUMBERS.unreachable, written: "+33 1 99 00 04 04", status: 404 },
+  { outcome: "trunk-failed", number: OUTSIDE_NUMBERS.unavailable, written: "+33 1 99 00 05 03", status: 503 },
 ];
 
 test.each(endings)(
   "a number that answers $status ends as $outcome, and the room is told",
-  async ({ outcome, number, status }) => {
-    const { lab, alice, bob } = scene;
+  async ({ outcome, number, written, status }) => {
+    const { lab, bob } = scene;
     const ghost = lab.gateway.ghost(number);
-    const roomId = await scene.createRoom({ encrypted: false });
-    await using atAlice = await scene.join(alice, roomId, TONES_HZ.alice, { hears: false });
-    await atAlice.sendMessage(`!phone add ${number}`);
-    expect(await scene.waitForState(roomId, "ended")).toMatchObject({ outcome, cause: { sip_status: status } });
+    const { call_id: callId } = await scene.addByApi(plainRoom, number);
+    expect(await scene.waitForEnd(callId)).toMatchObject({ outcome, cause: { sip_status: status } });
     const endedAtMs = performance.now();
-    await atAlice.waitForMessage("The call to", lab.gateway.botUserId);
-    await scene.expectNothingLeft({ roomId, ghost, witness: bob }, endedAtMs);
+    await inPlainRoom.waitForMessage(`The call to ${written} ended: `, lab.gateway.botUserId);
+    await scene.expectNothingLeft({ roomId: plainRoom, ghost, witness: bob }, endedAtMs);
   },
   TIMEOUT_MS,
 );
@@ -179,6 +184,7 @@ test(
       [outsideEar(lab.pbx, outside), TONES_HZ.alice],
       [outsideEar(lab.pbx, outside), phone.toneHz],
     ]);
+    expect(await legRooms(lab)).toHaveLength(2);
   },
   TIMEOUT_MS,
 );

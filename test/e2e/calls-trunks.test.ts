@@ -10,7 +10,6 @@ import { OUTSIDE_NUMBERS } from "../../deploy/lab/outside-world.ts";
 import { freeTcpPort } from "../../deploy/lab/ports.ts";
 import { allHear, memberEar, outsideEar, phoneEar } from "../support/e2e/audio.ts";
 import { type Scene, startScene } from "../support/e2e/scene.ts";
-import { until } from "../support/e2e/until.ts";
 
 const TIMEOUT_MS = 60_000;
 /** Rings, then 503: the PBX has taken the call, so no other trunk may be tried. Added to the lab's PBX here. */
@@ -108,18 +107,8 @@ const talkTo = async (number: string, during: () => Promise<void>): Promise<void
   ]);
   await during();
   await lab.gateway.api("DELETE", `/api/v1/calls/${callId}`);
-  await ended(callId);
+  await scene.waitForEnd(callId);
 };
-
-const ended = (callId: string) =>
-  until(
-    "the call to end",
-    async () => {
-      const call = await scene.call(callId);
-      return call.state === "ended" ? call : undefined;
-    },
-    { withinMs: 20_000 },
-  );
 
 const channelsOfPbx = async (): Promise<string> => scene.lab.pbx.cli("core show channels concise");
 
@@ -169,7 +158,7 @@ test.each(formats)(
     const { call_id: callId } = await scene.addByApi(roomId, number);
     await scene.waitForState(roomId, "active");
     await scene.lab.gateway.api("DELETE", `/api/v1/calls/${callId}`);
-    await ended(callId);
+    await scene.waitForEnd(callId);
     const found = await invites(user);
     expect(found).toHaveLength(1);
     expect(await callsTo(number)).toEqual([from === "anonymous" ? "anonymous" : from]);
@@ -217,7 +206,7 @@ test(
   async () => {
     const number = OUTSIDE_NUMBERS.unavailable;
     const { call_id: callId } = await scene.addByApi(roomId, number);
-    expect(await ended(callId)).toMatchObject({ outcome: "trunk-failed", cause: { sip_status: 503 } });
+    expect(await scene.waitForEnd(callId)).toMatchObject({ outcome: "trunk-failed", cause: { sip_status: 503 } });
     // Both trunks lead to the same PBX, which refuses both.
     expect(await callsTo(number)).toEqual(["+33140506000", FALLBACK_CALLER]);
   },
@@ -233,7 +222,7 @@ test.each(final)(
   "no other trunk is tried after $why",
   async ({ number, outcome, status }) => {
     const { call_id: callId } = await scene.addByApi(roomId, number);
-    expect(await ended(callId)).toMatchObject({ outcome, cause: { sip_status: status } });
+    expect(await scene.waitForEnd(callId)).toMatchObject({ outcome, cause: { sip_status: status } });
     expect(await callsTo(number)).toEqual(["+33140506000"]);
   },
   TIMEOUT_MS,

@@ -1,9 +1,11 @@
 /** What phones and members of a call hear, by frequency. */
+import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 
 import { toneLevels } from "../../../deploy/lab/audio/analysis.ts";
 import { hearInWav } from "../../../deploy/lab/audio/wav-hearing.ts";
 import { readWav } from "../../../deploy/lab/audio/wav.ts";
+import type { Lab } from "../../../deploy/lab/lab.ts";
 import type { LabMember } from "../../../deploy/lab/member/member.ts";
 import type { LabPhone } from "../../../deploy/lab/phones/phone.ts";
 import type { Pbx } from "../../../deploy/lab/servers/pbx.ts";
@@ -15,6 +17,11 @@ const AUDIBLE_DBFS = -40;
 const WINDOW_SECONDS = 0.05;
 
 export const nowMs = (): number => performance.timeOrigin + performance.now();
+
+interface Pcm {
+  readonly samples: Int16Array;
+  readonly sampleRateHz: number;
+}
 
 /** One that hears: resolves as soon as the tone is in the newest audio, rejects with what is heard instead. */
 export interface Ear {
@@ -62,21 +69,46 @@ export async function allHear(expected: readonly (readonly [Ear, number])[]): Pr
   );
 }
 
-/** Whether the newest `seconds` of a recording carry a tone somewhere. */
-const carriesTone = async (file: string, frequencyHz: number, seconds: number): Promise<boolean> => {
-  const wav = await readWav(file);
-  const newest = { ...wav, samples: wav.samples.subarray(-Math.round(seconds * wav.sampleRateHz)) };
-  return toneWindows(newest, frequencyHz).some(Boolean);
-};
+/** One that keeps a recording of all it has heard. While nothing arrives, it may not grow. */
+export interface Recorded {
+  readonly name: string;
+  recording(): Promise<Pcm>;
+}
 
-/** Waits until a phone does not hear a tone any more, then makes sure of it for `forMs`. */
-export async function phoneStaysDeaf(phone: LabPhone, frequencyHz: number, forMs: number): Promise<void> {
-  const heardIn = async (seconds: number) => carriesTone(await phone.heardWav(), frequencyHz, seconds);
-  await until(`phone ${phone.number} not to hear ${frequencyHz} Hz`, async () =>
-    (await heardIn(0.3)) ? undefined : true,
-  );
-  await delay(forMs);
-  if (await heardIn(forMs / 1000)) throw new Error(`phone ${phone.number} hears ${frequencyHz} Hz again`);
+export const phoneRecorded = (phone: LabPhone): Recorded => ({
+  name: `phone ${phone.number}`,
+  recording: async () => readWav(await phone.heardWav()),
+});
+
+/**
+ * What the PBX sends to a phone in a call, recorded there: baresip 1.0 stops its own recording at a hold and never goes on.
+ */
+export async function recordLine(lab: Lab, phone: LabPhone): Promise<Recorded & Ear> {
+  const channels = await lab.pbx.cli("core show channels concise");
+  const channel = new RegExp(`^PJSIP/${phone.number}-[0-9a-f]+`, "m").exec(channels)?.[0];
+  if (channel === undefined) throw new Error(`phone ${phone.number} has no channel at the PBX: ${channels}`);
+  const file = join(lab.folder, `recordings/line-${phone.number}-${channel.split("-")[1]}`);
+  await lab.pbx.cli(`mixmonitor start ${channel} ${file}-both.wav,t(${file}.wav)`);
+  const name = `the line of phone ${phone.number}`;
+  return {
+    name,
+    recording: () => readWav(`${file}.wav`),
+    hear: async (frequencyHz, withinMs = 10_000) => {
+      await hearInWav(async () => `${file}.wav`, frequencyHz, { withinMs });
+    },
+  };
+}
+
+/** Waits until a tone is not heard any more in what arrives, then makes sure of it for `forMs`. */
+export async function staysDeaf({ name, recording }: Recorded, frequencyHz: number, forMs: number): Promise<void> {
+  const isHeardFor = async (ms: number): Promise<boolean> => {
+    const { length } = (await recording()).samples;
+    await delay(ms);
+    const after = await recording();
+    return toneWindows({ ...after, samples: after.samples.subarray(length) }, frequencyHz).some(Boolean);
+  };
+  await until(`${name} not to hear ${frequencyHz} Hz`, async () => ((await isHeardFor(300)) ? undefined : true));
+  if (await isHeardFor(forMs)) throw new Error(`${name} hears ${frequencyHz} Hz again`);
 }
 
 /** The same for a member of the call. */
@@ -91,11 +123,6 @@ export async function memberStaysDeaf(member: LabMember, frequencyHz: number, fo
   const sinceMs = nowMs();
   await delay(forMs);
   if (await heardSince(sinceMs)) throw new Error(`${member.userId} hears ${frequencyHz} Hz again`);
-}
-
-interface Pcm {
-  readonly samples: Int16Array;
-  readonly sampleRateHz: number;
 }
 
 /** For each 50 ms: is the tone there? */
@@ -118,9 +145,6 @@ export const longestGapMs = (pcm: Pcm, frequencyHz: number): number => {
   }
   return longest * WINDOW_SECONDS * 1000;
 };
-
-/** What a phone has heard in this call so far. */
-export const heardByPhone = async (phone: LabPhone): Promise<Pcm> => readWav(await phone.heardWav());
 
 /** What a member has heard in the time that it keeps (30 s unless told otherwise), on one time line. */
 export const heardByMember = async (member: LabMember): Promise<Pcm> => ({

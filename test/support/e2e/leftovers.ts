@@ -75,10 +75,12 @@ export interface GhostInRoom {
   readonly ghost: string;
   /** Somebody in the room who looks at its state. */
   readonly witness: LabUser;
+  /** Id of a call that goes on: its channels and its leg room are no leftovers. */
+  readonly besides?: string;
 }
 
 /** Everything that exists of a phone, in words; empty when nothing does. Leaving the room is not asked here: it comes last. */
-export const leftOf = async (lab: Lab, { roomId, ghost, witness }: GhostInRoom): Promise<string[]> => {
+export const leftOf = async (lab: Lab, { roomId, ghost, witness, besides }: GhostInRoom): Promise<string[]> => {
   const delayedPath = "/_matrix/client/unstable/org.matrix.msc4140/delayed_events";
   const [memberships, participants, devices, delayed, sip, rooms] = await Promise.all([
     callMemberships(lab, roomId, witness),
@@ -88,12 +90,14 @@ export const leftOf = async (lab: Lab, { roomId, ghost, witness }: GhostInRoom):
     trunkPeerResources(lab),
     legRooms(lab),
   ]);
+  // Names of channels, bridges and leg rooms hold the id of their call.
+  const isOver = (name: string): boolean => besides === undefined || !name.includes(besides);
   return [
     ...memberships.filter((key) => key.includes(ghost)).map((key) => `membership ${key}`),
     ...participants.filter((name) => name.includes(ghost)).map((name) => `SFU participant ${name}`),
     ...devices.devices.map(({ device_id }) => `device ${device_id}`),
     ...delayed.delayed_events.map(({ delay_id }) => `delayed event ${delay_id}`),
-    ...sip.map((name) => `trunk peer: ${name}`),
-    ...rooms.map((name) => `leg room ${name}`),
+    ...sip.filter(isOver).map((name) => `trunk peer: ${name}`),
+    ...rooms.filter(isOver).map((name) => `leg room ${name}`),
   ];
 };

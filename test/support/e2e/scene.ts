@@ -20,6 +20,8 @@ export interface ApiCall {
   readonly outcome: string | null;
   readonly cause: { readonly sip_status: number | null; readonly text: string | null } | null;
   readonly added_by: Record<string, string>;
+  readonly answered_at: string | null;
+  readonly ended_at: string | null;
 }
 
 /** The whole stack with the gateway as an administrator would start it, and what tests of calls do again and again. */
@@ -41,6 +43,8 @@ export interface Scene {
   calls(roomId: string): Promise<ApiCall[]>;
   /** The newest call of a room when it is in that state. */
   waitForState(roomId: string, state: string, withinMs?: number): Promise<ApiCall>;
+  /** The call when it has ended. */
+  waitForEnd(callId: string, withinMs?: number): Promise<ApiCall>;
   /** Membership, SFU participant, device, delayed leave, channels and leg room are all gone within 2 s of `sinceMs` (performance.now). */
   expectNothingLeft(what: GhostInRoom, sinceMs: number): Promise<void>;
   waitForRoomMembership(what: GhostInRoom, membership: string, withinMs?: number): Promise<void>;
@@ -106,6 +110,8 @@ function createScene(lab: Lab, people: People): Scene {
   const calls: Scene["calls"] = async (roomId) =>
     (await api<{ calls: ApiCall[] }>("GET", `/api/v1/calls?room_id=${encodeURIComponent(roomId)}`)).calls;
 
+  const call: Scene["call"] = (callId) => api("GET", `/api/v1/calls/${callId}`);
+
   return {
     lab,
     ...people,
@@ -127,7 +133,7 @@ function createScene(lab: Lab, people: People): Scene {
       return member;
     },
     addByApi: (roomId, number, headers) => api("POST", "/api/v1/calls", { room_id: roomId, number }, headers),
-    call: (callId) => api("GET", `/api/v1/calls/${callId}`),
+    call,
     calls,
     waitForState: (roomId, state, withinMs = 10_000) => {
       let seen: ApiCall | undefined;
@@ -138,6 +144,17 @@ function createScene(lab: Lab, people: People): Scene {
           return seen?.state === state ? seen : undefined;
         },
         { withinMs, seen: () => seen ?? "no call" },
+      );
+    },
+    waitForEnd: (callId, withinMs = 20_000) => {
+      let seen: ApiCall | undefined;
+      return until(
+        "the call to end",
+        async () => {
+          seen = await call(callId);
+          return seen.state === "ended" ? seen : undefined;
+        },
+        { withinMs, seen: () => seen },
       );
     },
     expectNothingLeft: async (what, sinceMs) => {

@@ -1,0 +1,128 @@
+// A phone among people in the real Element Call, in both of its modes and in both kinds of rooms: what they see and what all of them hear.
+import { afterAll, afterEach, beforeAll, expect, test } from "@jest/globals";
+
+import { TONES_HZ } from "../../deploy/lab/audio/tone.ts";
+import {
+  type ElementCallHost,
+  type ElementCallMode,
+  startElementCallHost,
+} from "../../deploy/lab/element-call/host.ts";
+import { type ElementCallMember, joinElementCall } from "../../deploy/lab/element-call/member.ts";
+import { allHear, type Ear, memberEar, phoneEar, phoneRecorded, staysDeaf } from "../support/e2e/audio.ts";
+import { type Scene, startScene } from "../support/e2e/scene.ts";
+
+const TIMEOUT_MS = 90_000;
+const TILE_GONE_WITHIN_MS = 2000;
+
+let scene: Scene;
+const hosts = new Map<ElementCallMode, ElementCallHost>();
+
+beforeAll(async () => {
+  scene = await startScene();
+  for (const mode of ["compatibility", "matrix_2_0"] as const) {
+    hosts.set(mode, await startElementCallHost({ homeserverUrl: scene.lab.homeserver.url, mode }));
+  }
+}, 600_000);
+afterEach(() => scene.reset());
+afterAll(async () => {
+  await Promise.all([...hosts.values()].map((host) => host.close()));
+  await scene?.stop();
+});
+
+const joinAsAlice = (mode: ElementCallMode, roomId: string): Promise<ElementCallMember> =>
+  joinElementCall({ host: hosts.get(mode)!, user: scene.alice, roomId, microphoneToneHz: TONES_HZ.alice });
+
+const browserEar = (member: ElementCallMember): Ear => ({
+  name: `${member.userId} in Element Call`,
+  hear: async (frequencyHz, withinMs = 10_000) => {
+    await member.hear(frequencyHz, { withinMs });
+  },
+});
+
+const combinations: { mode: ElementCallMode; encrypted: boolean }[] = [
+  { mode: "compatibility", encrypted: false },
+  { mode: "compatibility", encrypted: true },
+  { mode: "matrix_2_0", encrypted: false },
+  // The bot is in the room before the call: it reads the sticky memberships, which are encrypted here.
+  { mode: "matrix_2_0", encrypted: true },
+];
+
+test.each(combinations)(
+  "an invited phone is a tile that speaks and hears, and is gone when it hangs up ($mode, encrypted: $encrypted)",
+  async ({ mode, encrypted }) => {
+    const { lab, bob } = scene;
+    const phone = lab.phones["1001"];
+    const ghost = lab.gateway.ghost("1001");
+    const roomId = await scene.createRoom({ encrypted });
+    // Three in the call: with two, Element Call does not show who speaks. Bob's device is there before alice's membership, to read it.
+    const sticky = mode === "matrix_2_0";
+    await using atBob = await scene.join(bob, roomId, TONES_HZ.bob, { sticky, joinLater: true });
+    await using atAlice = await joinAsAlice(mode, roomId);
+    await atBob.join();
+    await atBob.publishTone(TONES_HZ.bob);
+
+    await atAlice.invite(ghost);
+    await phone.waitForRinging();
+    await atAlice.waitForTile("1001");
+    await phone.answer();
+    const tile = await atAlice.waitForTile("1001", { is: { microphone: "on", speaking: true, picture: true } });
+    expect(tile).toMatchObject({ status: "", unencrypted: false });
+    await allHear([
+      [browserEar(atAlice), phone.toneHz],
+      [memberEar(atBob, ghost), phone.toneHz],
+      [phoneEar(phone), TONES_HZ.alice],
+      [phoneEar(phone), TONES_HZ.bob],
+    ]);
+    expect(await lab.gateway.metrics()).toMatch(/^mrtc_sip_gateway_unreadable_members_total 0$/m);
+
+    const hungUpAtMs = performance.now();
+    await phone.hangup();
+    await Promise.all([
+      atAlice.waitForNoTile("1001", TILE_GONE_WITHIN_MS),
+      scene.expectNothingLeft({ roomId, ghost, witness: bob }, hungUpAtMs),
+    ]);
+  },
+  TIMEOUT_MS,
+);
+
+test(
+  "a member whose encrypted membership is older than the bot is reported, and heard after joining again",
+  async () => {
+    const { lab, bob } = scene;
+    const { botUserId } = lab.gateway;
+    const phone = lab.phones["1001"];
+    const ghost = lab.gateway.ghost("1001");
+    const roomId = await scene.createRoom({ encrypted: true, bot: false });
+    await using stale = await joinAsAlice("matrix_2_0", roomId);
+    await scene.inviteBot(roomId);
+
+    // Only the unreadable member: nobody the phone could talk to.
+    await stale.sendMessage("!phone add 1001");
+    await stale.waitForMessage(
+      ({ sender, body }) =>
+        sender === botUserId && body.includes("cannot be decrypted") && body.includes("NO_LIVE_CALL"),
+    );
+
+    // With a member that can be read the phone comes in, and the room is told who will not be heard.
+    await using atBob = await scene.join(bob, roomId, TONES_HZ.bob);
+    await atBob.invite(ghost);
+    await phone.waitForRinging();
+    await phone.answer();
+    await allHear([
+      [memberEar(atBob, ghost), phone.toneHz],
+      [phoneEar(phone), TONES_HZ.bob],
+    ]);
+    await atBob.waitForMessage("cannot be heard by the phones", botUserId);
+    const metrics = await lab.gateway.metrics();
+    expect(Number(/^mrtc_sip_gateway_unreadable_members_total (\d+)$/m.exec(metrics)?.[1])).toBeGreaterThan(0);
+    await staysDeaf(phoneRecorded(phone), TONES_HZ.alice, 500);
+
+    await stale.close();
+    await using again = await joinAsAlice("matrix_2_0", roomId);
+    await allHear([
+      [browserEar(again), phone.toneHz],
+      [phoneEar(phone), TONES_HZ.alice],
+    ]);
+  },
+  TIMEOUT_MS,
+);
