@@ -214,6 +214,7 @@ const createMatrixSide = async (
     stickyMembers: stickyMembersOf(appservice.bot.client),
     // The one way of media keys: from the ghost's device to its worker, never through an event or the store.
     onMediaKey: (call, key) => media.setKey(call, key),
+    onMembers: (call, identities) => media.setMembers(call, identities),
     onUnreadableMember: (_call, room, user) => appservice.tellUnreadable(room, [user]),
     onOtherSfuMember: (call, room, user) => tellOnce(call, room, user),
     onCount: (counter) => metrics.rtc(counter),

@@ -243,6 +243,11 @@ export interface MediaPort {
   prompt(call: CallId, name: PromptName): Promise<void>;
   /** Key of a member (or the ghost's own) for the conference of this call. Keys that come before `join` are kept. */
   setKey(call: CallId, key: MediaKey): void;
+  /**
+   * LiveKit identities of the conference's members, phones of this gateway aside: whoever else is in the SFU's room is not heard. Those that
+   * come before `join` are kept.
+   */
+  setMembers(call: CallId, identities: readonly string[]): void;
   /** Closes both ends. Resolves when the SFU connection is gone. Comes also while `join` or `attach` is running, and once more after it. */
   leave(call: CallId): Promise<void>;
 }

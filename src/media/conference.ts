@@ -28,6 +28,8 @@ export interface Conference {
   setHeld(callId: string, held: boolean): void;
   prompt(callId: string, name: PromptName): void;
   setKey(callId: string, key: MediaKey): void;
+  /** Identities of the conference's members as this call knows them: nobody else is heard. */
+  setMembers(callId: string, identities: readonly string[]): void;
   leave(callId: string): Promise<void>;
   tick(): void;
   /** This process was stopped for a while: both directions of every phone go on at the present. */
@@ -40,6 +42,7 @@ export interface Conference {
 interface Call {
   readonly phone: Phone;
   identity: string;
+  members: ReadonlySet<string>;
 }
 
 export const createConference = (deps: ConferenceDeps): Conference => {
@@ -59,7 +62,10 @@ export const createConference = (deps: ConferenceDeps): Conference => {
   const isOurs = (identity: string): boolean =>
     leaving.has(identity) || [...calls.values()].some((call) => call.identity === identity);
 
-  const sfu = createPhoneSfu({ ...deps, listener, isOurs });
+  /** Whoever has a token can be in the SFU's room; only members of the call are heard. */
+  const isMember = (identity: string): boolean => [...calls.values()].some(({ members }) => members.has(identity));
+
+  const sfu = createPhoneSfu({ ...deps, listener, wants: (identity) => isMember(identity) && !isOurs(identity) });
 
   /** 8 kHz while all legs are G.711; once wideband, the conference stays so (switching costs everybody a gap). */
   const fitRate = (leg: Leg): void => {
@@ -77,7 +83,7 @@ export const createConference = (deps: ConferenceDeps): Conference => {
       const { callId, identity } = session;
       const known = calls.get(callId);
       const phone = known?.phone ?? createPhone({ nowMs: deps.nowMs, onFact: (fact) => onFact(callId, fact) });
-      const call = known ?? { phone, identity };
+      const call = known ?? { phone, identity, members: new Set() };
       call.identity = identity;
       calls.set(callId, call);
       phone.setRate(rateHz);
@@ -123,6 +129,12 @@ export const createConference = (deps: ConferenceDeps): Conference => {
       if (call === undefined) return;
       if (key.identity === call.identity) call.phone.track.sfu?.setKey(key);
       else if (!isOurs(key.identity)) listener.setKey(key);
+    },
+    setMembers(callId, identities) {
+      const call = calls.get(callId);
+      if (call === undefined) return;
+      call.members = new Set(identities);
+      for (const { phone } of calls.values()) phone.track.sfu?.review();
     },
     async leave(callId) {
       const call = calls.get(callId);

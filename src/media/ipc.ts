@@ -57,7 +57,9 @@ const key = z.object({
   key: z.string(),
 });
 
-const toWorker = z.union([workerRequest, key, z.object({ type: z.literal("ping") })]);
+const members = z.object({ type: z.literal("members"), callId: z.string(), identities: z.array(z.string()) });
+
+const toWorker = z.union([workerRequest, key, members, z.object({ type: z.literal("ping") })]);
 export type ToWorker = z.infer<typeof toWorker>;
 
 const fact = z.discriminatedUnion("type", [

@@ -7,8 +7,8 @@ import type { CreateSfuClient, SfuClient } from "./sfu/port.ts";
 export interface PhoneSfuDeps {
   readonly createSfuClient: CreateSfuClient;
   readonly listener: Listener;
-  /** Phones of this conference in this worker are heard here, not through the SFU. */
-  readonly isOurs: (identity: string) => boolean;
+  /** Who is heard through the SFU: members of the conference that are not phones in this worker. */
+  readonly wants: (identity: string) => boolean;
   readonly log: Log;
   readonly onFact: (callId: string, fact: WorkerFact) => void;
 }
@@ -28,7 +28,7 @@ export const createPhoneSfu = (deps: PhoneSfuDeps): PhoneSfu => {
     const { callId } = session;
     const client: SfuClient = deps.createSfuClient({
       address: session,
-      wants: (identity) => !deps.isOurs(identity),
+      wants: deps.wants,
       events: {
         onFrame: (track, frame) => listener.onFrame(client, track, frame),
         onTrackEnded: (track) => listener.onTrackEnded(client, track),

@@ -3,6 +3,7 @@ import { GatewayError } from "../errors.ts";
 import type { CallId, RoomId } from "../ids.ts";
 import type { Log } from "../log.ts";
 import { createKeyStore } from "./key-store.ts";
+import { createMembers } from "./members.ts";
 import type { CallAudioStats } from "./stats.ts";
 import { type Request, startWorkerProcess } from "./worker-process.ts";
 import { createWorkerSet, type Worker, type WorkerInfo } from "./worker-set.ts";
@@ -54,8 +55,7 @@ export const createMediaPool = (options: MediaPoolOptions): MediaPool => {
   const besideThis = new URL(import.meta.url.endsWith(".ts") ? "./worker.ts" : "./worker.js", import.meta.url);
   const calls = new Map<CallId, Call>();
   const keys = createKeyStore();
-  /** Who is in the conference of a call, our phones aside; kept for a join that comes later, or again. */
-  const members = new Map<CallId, readonly string[]>();
+  const members = createMembers(calls);
   let closed = false;
 
   const forget = (callId: CallId): void => {
@@ -63,7 +63,7 @@ export const createMediaPool = (options: MediaPoolOptions): MediaPool => {
     if (call === undefined) return;
     calls.delete(callId);
     workers.release(call.worker, callId, call.roomId);
-    tellMembersOfRoom(call.roomId);
+    members.left(call.roomId);
     if (call.stats !== undefined) options.onCallEnded?.(callId, call.stats);
   };
 
@@ -127,26 +127,13 @@ export const createMediaPool = (options: MediaPoolOptions): MediaPool => {
     if (call !== undefined) sendKey(callId, call.worker, key);
   };
 
-  const sendMembers = (callId: CallId, { worker, roomId }: Call): void => {
-    // Phones of the same worker are among them; it knows that it hears those itself.
-    const phones = phonesIn(roomId, callId).map(([, { identity }]) => identity);
-    worker.process.sendMembers({ callId, identities: [...(members.get(callId) ?? []), ...phones] });
-  };
-  /** A phone came or went: phones in other workers hear it through the SFU. */
-  const tellMembersOfRoom = (roomId: RoomId): void => {
-    const inRoom = [...calls].filter(([, call]) => call.roomId === roomId);
-    if (new Set(inRoom.map(([, { worker }]) => worker)).size < 2) return;
-    for (const [callId, call] of inRoom) sendMembers(callId, call);
-  };
-
   const join = async (session: MediaSession, onFact: (fact: MediaFact) => void): Promise<void> => {
     if (closed) throw new GatewayError("SHUTTING_DOWN", "the gateway is ending");
     const { callId, roomId, access } = session;
     const known = calls.get(callId);
     const worker = workers.assign(callId, roomId, known?.worker);
-    const call: Call = known ?? { worker, roomId, identity: access.identity, onFact };
-    call.onFact = onFact;
-    calls.set(callId, call);
+    if (known === undefined) calls.set(callId, { worker, roomId, identity: access.identity, onFact });
+    else known.onFact = onFact;
     const { sfuUrl, token, identity, encrypted } = access;
     shareKeysInRoom(callId, roomId, access.identity);
     const request: Request = { type: "join", callId, session: { callId, roomId, sfuUrl, token, identity, encrypted } };
@@ -155,8 +142,7 @@ export const createMediaPool = (options: MediaPoolOptions): MediaPool => {
       const joined = worker.process.request(request, TIMEOUT_MS.join);
       // Right behind the join: the pipe keeps the order, so the worker knows the call, and has its keys before it hears anybody.
       sendKeys(callId, worker);
-      sendMembers(callId, call);
-      tellMembersOfRoom(roomId);
+      members.joined(callId);
       await joined;
     } catch (error) {
       if (known === undefined) forget(callId);
@@ -166,7 +152,7 @@ export const createMediaPool = (options: MediaPoolOptions): MediaPool => {
 
   const leave = async (callId: CallId): Promise<void> => {
     keys.drop(callId);
-    members.delete(callId);
+    members.drop(callId);
     if (!calls.has(callId)) return;
     try {
       await ask({ type: "leave", callId });
@@ -188,11 +174,7 @@ export const createMediaPool = (options: MediaPoolOptions): MediaPool => {
       if (call?.identity !== key.identity) return;
       for (const [otherId] of phonesIn(call.roomId, callId)) takeKey(otherId, key);
     },
-    setMembers(callId, identities) {
-      members.set(callId, identities);
-      const call = calls.get(callId);
-      if (call !== undefined) sendMembers(callId, call);
-    },
+    setMembers: (callId, identities) => members.set(callId, identities),
     leave,
     ready: () => workers.ready(),
     stats: (callId) => calls.get(callId)?.stats,

@@ -127,6 +127,8 @@ export const createWorkerHost = (deps: WorkerHostDeps): WorkerHost => {
         const { callId, identity, index } = message;
         const conference = conferences.get(roomOfCall.get(callId) ?? "");
         conference?.setKey(callId, { identity, index, key: Buffer.from(message.key, "base64") });
+      } else if (message.type === "members") {
+        conferences.get(roomOfCall.get(message.callId) ?? "")?.setMembers(message.callId, message.identities);
       } else void answer(message);
     },
     async close() {

@@ -32,6 +32,7 @@ export interface WorkerProcess {
   /** Rejects with the worker's GatewayError, or MEDIA_FAILED when it dies or does not answer within `timeoutMs`. */
   request(request: Request, timeoutMs: number): Promise<void>;
   sendKey(key: Omit<Extract<ToWorker, { type: "key" }>, "type">): void;
+  sendMembers(members: Omit<Extract<ToWorker, { type: "members" }>, "type">): void;
   /** Lets it leave its conferences and end; kills it when it does not. Resolves when it is gone. */
   stop(): Promise<void>;
 }
@@ -151,6 +152,7 @@ export const startWorkerProcess = (options: WorkerOptions): WorkerProcess => {
       return answer;
     },
     sendKey: (key) => send({ type: "key", ...key }),
+    sendMembers: (members) => send({ type: "members", ...members }),
     async stop() {
       stopping = true;
       if (child.connected) child.disconnect();

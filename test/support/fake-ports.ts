@@ -226,6 +226,7 @@ export const createFakeWorld = ({ mode }: { readonly mode: "auto" | "manual" }):
         setHeld: async (_call, held) => void calls.push(held ? "hold" : "resume"),
         prompt: async (_call, name) => void calls.push(`prompt ${name}`),
         setKey: () => undefined,
+        setMembers: () => undefined,
         leave: (call) => operation("mediaLeave", removeFrom(media, call)),
       },
     },

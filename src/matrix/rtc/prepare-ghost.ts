@@ -67,6 +67,11 @@ const startCall = async (context: SessionContext, device: GhostDevice, room: Roo
     onMembers: (members) => {
       watchCompany(members);
       watchSfus(members);
+      const others = members.filter((member) => !deps.isGhost(userId(member.userId)));
+      deps.onMembers(
+        callId,
+        others.map((member) => member.rtcBackendIdentity),
+      );
     },
     onMediaKey: (key, index, identity) => {
       if (!ended.aborted) deps.onMediaKey(callId, { identity, index, key });

@@ -28,6 +28,8 @@ export interface GhostSessionDeps extends GhostDeviceDeps {
   readonly delayedEventsSupported: () => boolean;
   readonly stickyMembers?: StickyMembers;
   readonly onMediaKey: (call: CallId, key: MediaKey) => void;
+  /** LiveKit identities of all members of the call that are not phones of this gateway, at every change. */
+  readonly onMembers: (call: CallId, identities: readonly string[]) => void;
   /** A member whose membership is encrypted and cannot be read: the phone will not hear it. */
   readonly onUnreadableMember: (call: CallId, room: RoomId, user: UserId) => void;
   /** A member publishes on another SFU than ours: the phone will not hear it. Once per call and member. */

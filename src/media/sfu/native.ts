@@ -175,6 +175,7 @@ export const createNativeSfuClient = (options: SfuClientOptions): SfuClient => {
       tracks.listen(sampleRateHz);
       if (state === "connected") tracks.reviewAll();
     },
+    review: () => (state === "connected" ? tracks.reviewAll() : undefined),
     remoteTracks: () => tracks.list(),
     close: () => (closing ??= shut()),
   };

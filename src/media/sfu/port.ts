@@ -63,6 +63,8 @@ export interface SfuClient {
    * Calling it again with another rate switches.
    */
   listen(sampleRateHz: SampleRateHz | undefined): void;
+  /** Asks `wants` again about everybody. */
+  review(): void;
   /** Every audio track of the conference that is wanted, listened to or not. */
   remoteTracks(): readonly RemoteTrack[];
   /** Leaves; resolves when the server knows. */

@@ -87,6 +87,25 @@ describe("two phones and a member in an encrypted conference", () => {
     await eventually(() => phoneHears(one, 1300) < NOT_HEARD_DBFS, "silence after the stranger has left", 30_000);
   });
 
+  test("who is in the SFU's room without being a member of the call is not heard, and is when it becomes one", async () => {
+    const intruder = await scene.talker("intruder", [], { isMember: false });
+    await intruder.say(1750);
+    scene.pool.setKey(one.callId, { identity: "intruder", index: 0, key: scene.key("intruder") });
+    const isThere = async (): Promise<boolean> =>
+      (await alice.participants()).some(({ identity, tracks }) => identity === "intruder" && tracks === 1);
+    await eventually(isThere, "the intruder's track");
+    // A second more than a member needs to be heard.
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    expect(phoneHears(one, 1750)).toBeLessThan(NOT_HEARD_DBFS);
+    expect(phoneHears(two, 1750)).toBeLessThan(NOT_HEARD_DBFS);
+    expect(phoneHears(one, ALICE_HZ)).toBeGreaterThan(HEARD_DBFS);
+    scene.pool.setMembers(two.callId, ["alice", "intruder"]);
+    await eventually(() => phoneHears(one, 1750) > HEARD_DBFS, "hearing it as a member");
+    scene.pool.setMembers(two.callId, ["alice"]);
+    await eventually(() => phoneHears(one, 1750) < NOT_HEARD_DBFS, "silence after its membership ended");
+    await intruder.close();
+  });
+
   test("hold stops both directions and shows the track as muted", async () => {
     await scene.pool.setHeld(one.callId, true);
     const muted = async (): Promise<boolean | undefined> =>

@@ -185,6 +185,7 @@ export const createTestGateway = (rtcLab: RtcLab, options: Partial<RtcDeps> = {}
     delayedEventsSupported: () => true,
     onMediaKey: (call: CallId, { identity, index, key }: MediaKey) =>
       keys.push({ call, identity, index, key: Buffer.from(key).toString("hex") }),
+    onMembers: () => {},
     onUnreadableMember: (_call, _room, user) => unreadable.push(user),
     onOtherSfuMember: (_call, _room, user) => elsewhere.push(user),
     onCount: (counter) => counters.push(counter),

@@ -9,6 +9,7 @@ const send = (message: FromWorker): void => {
   process.send?.(message);
 };
 const keys: string[] = [];
+const members = new Map<string, string[]>();
 let hung = false;
 
 const silence = { signalSeconds: 0, silenceSeconds: 0, framesLost: 0, framesDropped: 0 };
@@ -24,6 +25,10 @@ process.on("message", (raw) => {
     keys.push(`${message.callId} ${message.identity} ${message.index} ${message.key}`);
     return;
   }
+  if (message.type === "members") {
+    members.set(message.callId, message.identities);
+    return;
+  }
   const { callId, id } = message;
   if (message.type === "join") {
     if (callId.startsWith("crash")) process.exit(7);
@@ -37,7 +42,8 @@ process.on("message", (raw) => {
   if (message.type === "bridge") send({ type: "fact", callId, fact: { type: "media.flowing", direction: "toPhone" } });
   if (message.type === "prompt") {
     // What a test wants to know of this process.
-    send({ type: "log", level: "info", fields: { pid: process.pid, keys: keys.splice(0) }, message: "seen" });
+    const fields = { pid: process.pid, keys: keys.splice(0), members: members.get(callId) };
+    send({ type: "log", level: "info", fields, message: "seen" });
   }
   if (message.type === "leave") {
     const stats = { fromPhone: { ...silence, signalSeconds: 3 }, toPhone: silence, undecryptableMembers: 0 };

@@ -32,7 +32,7 @@ export interface Scene extends AsyncDisposable {
   key(identity: string, index?: number): Uint8Array;
   access(identity: string): Promise<SfuAccess>;
   /** A member with a microphone, in the room, knowing the keys of `phones`. */
-  talker(identity: string, phones: readonly string[]): Promise<Talker>;
+  talker(identity: string, phones: readonly string[], options?: { readonly isMember: boolean }): Promise<Talker>;
   /** A phone in the room, talking and hearing. `talkers`: members whose keys it has. */
   phone(identity: string, options: PhoneOptions): Promise<ScenePhone>;
   /** Joins, attaches and bridges a phone again. */
@@ -58,6 +58,11 @@ export const startScene = async (options: Partial<MediaPoolOptions> = {}): Promi
   const room = roomId(`!${crypto.randomUUID()}`);
   const talkers: Talker[] = [];
   let restarted: ServerProcess | undefined;
+  const members: string[] = [];
+  const phones: CallId[] = [];
+  const tellMembers = (): void => {
+    for (const phone of phones) pool.setMembers(phone, members);
+  };
 
   const key = (identity: string, index = 0): Uint8Array => {
     const bytes = Buffer.alloc(16, index);
@@ -99,12 +104,14 @@ export const startScene = async (options: Partial<MediaPoolOptions> = {}): Promi
     logLines,
     key,
     access,
-    async talker(identity, phones) {
+    async talker(identity, known, { isMember } = { isMember: true }) {
       const talker = startTalker();
       talkers.push(talker);
+      if (isMember) members.push(identity);
+      tellMembers();
       const { sfuUrl, token } = await access(identity);
       await talker.join({ url: sfuUrl, token, identity, encrypted: true });
-      for (const known of [identity, ...phones]) await talker.setKey(known, 0, key(known));
+      for (const other of [identity, ...known]) await talker.setKey(other, 0, key(other));
       return talker;
     },
     async phone(identity, { talkers: members, toneHz }) {
@@ -118,6 +125,8 @@ export const startScene = async (options: Partial<MediaPoolOptions> = {}): Promi
       for (const known of [identity, ...members]) {
         pool.setKey(phone.callId, { identity: known, index: 0, key: key(known) });
       }
+      phones.push(phone.callId);
+      tellMembers();
       await connect(phone);
       phone.leg.say(toneHz);
       return phone;

@@ -37,7 +37,7 @@ const createPool = async (options: Partial<MediaPoolOptions> = {}) => {
         waiters.push(resolve);
       });
       await pool.prompt(call, "alone");
-      return (await line).fields as { pid: number; keys: string[] };
+      return (await line).fields as { pid: number; keys: string[]; members: string[] };
     },
   };
 };
@@ -95,6 +95,34 @@ describe("pool of media workers", () => {
       `a a 2 ${Buffer.from("second").toString("base64")}`,
     ]);
     expect(JSON.stringify(lines.filter(({ message }) => message !== "seen"))).not.toContain("secret");
+  });
+
+  test("members are told to the worker, also those known before the join, and again after a crash", async () => {
+    const { pool, seen } = await createPool();
+    const a = callId("a");
+    const lost = nextFact();
+    pool.setMembers(a, ["alice:X"]);
+    await pool.join(session("a"), lost.resolve);
+    const before = await seen(a);
+    expect(before.members).toEqual(["alice:X"]);
+    pool.setMembers(a, ["alice:X", "bob:Y"]);
+    expect((await seen(a)).members).toEqual(["alice:X", "bob:Y"]);
+    process.kill(before.pid, "SIGKILL");
+    await lost.promise;
+    await pool.join(session("a"), ignore);
+    expect((await seen(a)).members).toEqual(["alice:X", "bob:Y"]);
+  });
+
+  test("phones of one room in two workers are told of each other, and of each other's end", async () => {
+    const { pool, seen } = await createPool({ maxCallsPerWorker: 1 });
+    pool.setMembers(callId("a"), ["alice:X"]);
+    for (const call of ["a", "b"]) await pool.join(session(call), ignore);
+    await pool.join(session("c", "!other"), ignore);
+    expect((await seen(callId("a"))).members).toEqual(["alice:X", "b"]);
+    expect((await seen(callId("b"))).members).toEqual(["a"]);
+    await pool.leave(callId("b"));
+    pool.setMembers(callId("a"), ["alice:X"]);
+    expect((await seen(callId("a"))).members).toEqual(["alice:X"]);
   });
 
   test("a worker that dies is reported to its calls at once, and they join again with their keys", async () => {

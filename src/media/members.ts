@@ -1,0 +1,61 @@
+import type { CallId, RoomId } from "../ids.ts";
+import type { Worker } from "./worker-set.ts";
+
+/** Calls whose members are kept; beyond it the oldest is forgotten (a call that never joined is never left). */
+const MAX_CALLS = 1000;
+
+interface Phone {
+  readonly worker: Worker;
+  readonly roomId: RoomId;
+  /** LiveKit identity of its ghost. */
+  readonly identity: string;
+}
+
+/** Tells workers who is in the conference of their calls: members as Matrix knows them, and our own phones. */
+export interface Members {
+  /** Members without our phones; kept for a join that comes later, or again. */
+  set(callId: CallId, identities: readonly string[]): void;
+  /** A worker has just been asked to join this call. */
+  joined(callId: CallId): void;
+  /** A phone of this room is gone. */
+  left(roomId: RoomId): void;
+  drop(callId: CallId): void;
+}
+
+export const createMembers = (phones: ReadonlyMap<CallId, Phone>): Members => {
+  const members = new Map<CallId, readonly string[]>();
+  const inRoom = (roomId: RoomId): readonly (readonly [CallId, Phone])[] =>
+    [...phones].filter(([, phone]) => phone.roomId === roomId);
+
+  const send = (callId: CallId): void => {
+    const phone = phones.get(callId);
+    if (phone === undefined) return;
+    // Phones of the same worker are among them; it knows that it hears those itself.
+    const others = inRoom(phone.roomId).flatMap(([id, { identity }]) => (id === callId ? [] : [identity]));
+    phone.worker.process.sendMembers({ callId, identities: [...(members.get(callId) ?? []), ...others] });
+  };
+
+  /** A phone came or went: those in other workers hear it through the SFU. */
+  const sendToAll = (roomId: RoomId): void => {
+    const all = inRoom(roomId);
+    if (new Set(all.map(([, { worker }]) => worker)).size < 2) return;
+    for (const [callId] of all) send(callId);
+  };
+
+  return {
+    set(callId, identities) {
+      members.set(callId, identities);
+      if (members.size > MAX_CALLS) members.delete(members.keys().next().value!);
+      send(callId);
+    },
+    joined(callId) {
+      send(callId);
+      const phone = phones.get(callId);
+      if (phone !== undefined) sendToAll(phone.roomId);
+    },
+    left: sendToAll,
+    drop(callId) {
+      members.delete(callId);
+    },
+  };
+};
