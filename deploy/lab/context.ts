@@ -13,12 +13,20 @@ export interface LabContext {
   rateLimits: "lab" | "shipped";
   registrationFiles: string[];
   /** Everything that runs by now, for stopping. */
-  servers: ServerProcess[];
+  servers: LabServer[];
+}
+
+export interface LabServer extends ServerProcess {
+  /** Starts it once more as it was, on its files and ports, after it was stopped or killed; resolves when it is ready. */
+  startAgain(): Promise<void>;
 }
 
 /** Starts a server that will be stopped with the lab. */
-export async function launch(context: LabContext, spec: ServerSpec): Promise<ServerProcess> {
-  const server = await startServer(spec);
+export async function launch(context: LabContext, spec: ServerSpec): Promise<LabServer> {
+  const startAgain = async (): Promise<void> => {
+    await launch(context, spec);
+  };
+  const server = { ...(await startServer(spec)), startAgain };
   context.servers.push(server);
   return server;
 }

@@ -3,11 +3,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 import { type Progress, timed } from "./cache.ts";
-import { type LabContext, LIVEKIT_KEY, LIVEKIT_SECRET, logFileOf } from "./context.ts";
+import { type LabContext, type LabServer, LIVEKIT_KEY, LIVEKIT_SECRET, logFileOf } from "./context.ts";
 import { createHomeserver, type LabHomeserver } from "./homeserver.ts";
 import { ensureDebianPackage } from "./install/apt.ts";
 import { claimPorts, type LabPorts } from "./ports.ts";
-import type { ServerProcess } from "./process.ts";
 import { createCertificate } from "./servers/certificate.ts";
 import type { LabPhone } from "./phones/phone.ts";
 import { type GatewayOptions, type LabGateway, prepareGateway, startGateway } from "./servers/gateway.ts";
@@ -67,8 +66,8 @@ export interface Lab extends AsyncDisposable {
   readonly phones: Record<PhoneNumber, LabPhone>;
   readonly livekitSip: LivekitSip;
   readonly gateway: LabGateway;
-  /** A server's process (a part, or "phone-1001"), for tests that stop or kill one. */
-  process(name: string): ServerProcess;
+  /** A server's process (a part, or "phone-1001"; the newest one), for tests that stop or kill one. */
+  process(name: string): LabServer;
   stop(): Promise<void>;
 }
 
