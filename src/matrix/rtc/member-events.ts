@@ -31,6 +31,8 @@ interface MemberStateEvent {
 const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
+const isTime = (value: unknown): boolean => typeof value === "number" && value >= 0;
+
 /**
  * Whether a member state event may be believed: its sender is the user in its key, the device in the key is the one in the content, and
  * the fields that readers depend on have their types. Joined and unexpired is for the session to judge, as it changes with time.
@@ -41,6 +43,8 @@ export const judgeMemberEvent = ({ sender, stateKey, content }: MemberStateEvent
   const { application, call_id: callId, device_id: deviceId, focus_active: focusActive } = content;
   if (typeof application !== "string" || typeof callId !== "string" || typeof deviceId !== "string") return "broken";
   if (!isRecord(focusActive) || typeof focusActive["type"] !== "string") return "broken";
+  // The SDK computes with what is there: with a word in `expires` the membership would never end.
+  if ([content["expires"], content["created_ts"]].some((time) => time !== undefined && !isTime(time))) return "broken";
   if (sender === undefined || stateKey === undefined) return "broken";
   const key = stateKey.startsWith("_") ? stateKey.slice(1) : stateKey;
   // The suffix `_m.call` is missing in keys of older clients.

@@ -44,6 +44,11 @@ test.each([
   ["focus_active", "livekit"],
   ["focus_active", { type: 5 }],
   ["focus_active", null],
+  ["expires", "soon"],
+  ["expires", -1],
+  ["expires", null],
+  ["created_ts", "yesterday"],
+  ["created_ts", {}],
 ])("a membership whose %s is %p is broken", (field, value) => {
   const broken = content({ [field]: value });
   expect(judgeMemberEvent({ sender: ALICE, stateKey: "_@alice:lab_PHONE_m.call", content: broken })).toBe("broken");
