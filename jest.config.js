@@ -11,9 +11,13 @@ const base = {
   },
 };
 
+// Generous, because what a test waits for has a bound of its own that says what is missing.
+const TIMEOUTS_MS = { unit: 30_000, integration: 120_000, e2e: 180_000 };
+
 const project = (displayName) => ({
   ...base,
   displayName,
+  testTimeout: TIMEOUTS_MS[displayName],
   testMatch: [`<rootDir>/test/${displayName}/**/*.test.ts`],
 });
 

@@ -121,7 +121,7 @@ test(
       await until(`${number} to be over`, async () => ((await scene.call(id)).state === "ended" ? true : undefined));
     }
     await room.say(alice, `!phone add ${RINGING}`);
-    await waitForRinging(RINGING);
+    expect((await waitForRinging(RINGING)).state).toBe("alerting");
     await room.say(alice, `!phone hangup ${RINGING}`);
   },
   TIMEOUT_MS,

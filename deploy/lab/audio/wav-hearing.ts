@@ -28,5 +28,7 @@ export async function hearInWav(
     const loudest = dominantFrequency(newest, wav.sampleRateHz);
     heard = `${loudest.frequencyHz} Hz at ${loudest.levelDbfs.toFixed(0)} dBFS`;
   }
-  throw new Error(`no tone of ${frequencyHz} Hz at ${minLevelDbfs} dBFS or more within ${withinMs / 1000} s; heard ${heard}`);
+  throw new Error(
+    `no tone of ${frequencyHz} Hz at ${minLevelDbfs} dBFS or more within ${withinMs / 1000} s; heard ${heard}`,
+  );
 }

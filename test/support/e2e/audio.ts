@@ -72,7 +72,7 @@ export async function allHear(expected: readonly (readonly [Ear, number])[]): Pr
 /** One that keeps a recording of all it has heard. While nothing arrives, it may not grow. */
 export interface Recorded {
   readonly name: string;
-  recording(): Promise<Pcm>;
+  readonly recording: () => Promise<Pcm>;
 }
 
 export const phoneRecorded = (phone: LabPhone): Recorded => ({
@@ -100,11 +100,12 @@ export async function recordLine(lab: Lab, phone: LabPhone): Promise<Recorded & 
 }
 
 /** Waits until a tone is not heard any more in what arrives, then makes sure of it for `forMs`. */
-export async function staysDeaf({ name, recording }: Recorded, frequencyHz: number, forMs: number): Promise<void> {
+export async function staysDeaf(who: Recorded, frequencyHz: number, forMs: number): Promise<void> {
+  const { name } = who;
   const isHeardFor = async (ms: number): Promise<boolean> => {
-    const { length } = (await recording()).samples;
+    const { length } = (await who.recording()).samples;
     await delay(ms);
-    const after = await recording();
+    const after = await who.recording();
     return toneWindows({ ...after, samples: after.samples.subarray(length) }, frequencyHz).some(Boolean);
   };
   await until(`${name} not to hear ${frequencyHz} Hz`, async () => ((await isHeardFor(300)) ? undefined : true));

@@ -11,7 +11,9 @@ beforeEach(async () => {
   fake = await startFakeHomeserver();
 });
 
-afterEach(() => fake[Symbol.asyncDispose]());
+afterEach(async () => {
+  await fake[Symbol.asyncDispose]();
+});
 
 const BOT = userId("@phone:example.org");
 

@@ -25,7 +25,7 @@ const createPool = async (options: Partial<MediaPoolOptions> = {}) => {
     for (const waiter of waiters.splice(0)) waiter({ fields, message });
   };
   const log: Log = { debug: write, info: write, warn: write, error: write, child: () => log };
-  const pool = createMediaPool({ log, workerEntry: ENTRY, pingIntervalMs: 50, missedPings: 4, ...options });
+  const pool = createMediaPool({ log, workerEntry: ENTRY, ...options });
   pools.push(pool);
   await pool.ready();
   return {
@@ -152,7 +152,7 @@ describe("pool of media workers", () => {
   });
 
   test("a worker that hangs is killed", async () => {
-    const { pool } = await createPool();
+    const { pool } = await createPool({ pingIntervalMs: 50, missedPings: 4 });
     const lost = nextFact();
     await pool.join(session("a"), lost.resolve);
     await expect(pool.join(session("hang"), ignore)).rejects.toMatchObject({ code: "MEDIA_FAILED" });

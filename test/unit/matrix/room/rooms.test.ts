@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, test } from "@jest/globals";
+import { MatrixClient, MatrixEvent, Room } from "matrix-js-sdk";
 import { ghostUserId, roomId, userId, type UserId } from "../../../../src/ids.ts";
 import { createHomeserver } from "../../../../src/matrix/homeserver.ts";
 import { createRooms } from "../../../../src/matrix/room/rooms.ts";
@@ -6,6 +7,7 @@ import { startFakeHomeserver, type FakeHomeserver } from "../../../support/fake-
 
 const ROOM = roomId("!r:example.org");
 const GHOST = ghostUserId("@tel_1001:example.org");
+const BOT = "@phone:example.org";
 const ALICE = "@alice:example.org";
 const STATE = "GET /_matrix/client/v3/rooms/!r:example.org/state";
 const SYNC = "GET /_matrix/client/v3/sync";
@@ -51,14 +53,21 @@ const stickyInCall = event(
   sticky,
 );
 
-const make = ({ isSyncing = true, unreadable = [] as UserId[] } = {}) => {
+/** A room as the bot's /sync has it. */
+const syncedRoom = (events: readonly object[]): Room => {
+  const room = new Room(ROOM, new MatrixClient({ baseUrl: fake.url }), BOT);
+  room.currentState.setStateEvents(events.map((each) => new MatrixEvent({ room_id: ROOM, ...each })));
+  return room;
+};
+
+const make = ({ isSyncing = true, unreadable = [] as UserId[], room = undefined as Room | undefined } = {}) => {
   const reported: (readonly UserId[])[] = [];
   const joins: string[] = [];
   const rooms = createRooms({
     homeserver: createHomeserver({ url: fake.url, asToken: "as" }),
-    botUserId: userId("@phone:example.org"),
+    botUserId: userId(BOT),
     isGhost: (user) => user.startsWith("@tel_"),
-    bot: { isSyncing: () => isSyncing, room: () => undefined },
+    bot: { isSyncing: () => isSyncing, room: () => room },
     unreadable: { in: () => unreadable },
     joinAsGhost: async (ghost, room) => void joins.push(`${ghost} ${room}`),
     onUnreadable: (_, users) => reported.push(users),
@@ -128,4 +137,21 @@ test("the bot's view says why there is none", async () => {
     retryable: true,
   });
   expect(fake.asked()).toEqual([]);
+});
+
+test("the bot's view of a call that runs costs no request", async () => {
+  const { rooms } = make({ room: syncedRoom([joined, inCall]) });
+  expect((await rooms.viewAsBot(ROOM)).conference).toEqual([{ userId: ALICE, isPhone: false }]);
+  expect(fake.asked()).toEqual([]);
+});
+
+test("where the bot has seen no call yet, it asks whether one has just begun", async () => {
+  fake.answer("GET", /\/state$/, { body: [joined, inCall] });
+  const { rooms } = make({ room: syncedRoom([joined]) });
+  expect((await rooms.viewAsBot(ROOM)).conference).toEqual([{ userId: ALICE, isPhone: false }]);
+  expect(fake.asked()).toEqual([STATE]);
+  expect(fake.seen[0]?.query.get("user_id")).toBe(BOT);
+
+  fake.answer("GET", /\/state$/, { body: [joined] });
+  expect((await rooms.viewAsBot(ROOM)).conference).toEqual([]);
 });
