@@ -68,9 +68,9 @@ export const createRooms = (deps: RoomsDeps): RoomPort => {
     return synced === undefined ? undefined : viewOf(roomStateOf(synced), contextOf(room, ghost));
   };
 
-  const stateAs = async (ghost: GhostUserId, room: RoomId): Promise<readonly RawEvent[]> => {
+  const stateAs = async (user: UserId, room: RoomId): Promise<readonly RawEvent[]> => {
     const path = matrixPath("client/v3", "rooms", room, "state");
-    return parseRawEvents(await homeserver.request({ method: "GET", path, as: { userId: ghost } }));
+    return parseRawEvents(await homeserver.request({ method: "GET", path, as: { userId: user } }));
   };
 
   /** Sticky events are no state: only /sync has them, in the timeline and beside it (MSC4354). */
@@ -113,8 +113,14 @@ export const createRooms = (deps: RoomsDeps): RoomPort => {
       }
       // A ghost nobody knows: new ghosts have the default power.
       const view = viewFromBot(room, "");
-      if (view !== undefined) return checkReadable(view, unreadable.in(room));
-      throw new GatewayError("BOT_NOT_IN_ROOM", `The bot is not in this room: invite ${botUserId} first.`);
+      if (view === undefined) {
+        throw new GatewayError("BOT_NOT_IN_ROOM", `The bot is not in this room: invite ${botUserId} first.`);
+      }
+      if (isLive(view)) return checkReadable(view, unreadable.in(room));
+      // Somebody who has just joined the call and asks at once: the bot's /sync may be a moment behind.
+      const state = roomStateFrom(await stateAs(botUserId, room), [], deps.nowMs());
+      const now = viewOf(state, contextOf(room, ""));
+      return checkReadable(isLive(now) ? now : view, unreadable.in(room));
     },
     viewAsGhost: async (room, ghost) => {
       // What the bot has synced costs no request; that it shows no call may only mean that its /sync is a moment behind.
