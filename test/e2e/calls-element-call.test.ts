@@ -96,14 +96,13 @@ test(
     await using stale = await joinAsAlice("matrix_2_0", roomId);
     await scene.inviteBot(roomId);
 
-    // Only the unreadable member: nobody the phone could talk to.
+    // Only the unreadable member: nobody the phone could talk to. The room is told, once.
     await stale.sendMessage("!phone add 1001");
-    await stale.waitForMessage(
-      ({ sender, body }) =>
-        sender === botUserId && body.includes("cannot be decrypted") && body.includes("NO_LIVE_CALL"),
-    );
+    for (const words of ["NO_LIVE_CALL", "cannot be heard by the phones"]) {
+      await stale.waitForMessage(({ sender, body }) => sender === botUserId && body.includes(words));
+    }
 
-    // With a member that can be read the phone comes in, and the room is told who will not be heard.
+    // With a member that can be read the phone comes in.
     await using atBob = await scene.join(bob, roomId, TONES_HZ.bob);
     await atBob.invite(ghost);
     await phone.waitForRinging();
@@ -112,7 +111,6 @@ test(
       [memberEar(atBob, ghost), phone.toneHz],
       [phoneEar(phone), TONES_HZ.bob],
     ]);
-    await atBob.waitForMessage("cannot be heard by the phones", botUserId);
     const metrics = await lab.gateway.metrics();
     expect(Number(/^mrtc_sip_gateway_unreadable_members_total (\d+)$/m.exec(metrics)?.[1])).toBeGreaterThan(0);
     await staysDeaf(phoneRecorded(phone), TONES_HZ.alice, 500);
