@@ -17,7 +17,7 @@ import {
   staysDeaf,
 } from "../support/e2e/audio.ts";
 import { type GoodCall, startGoodCall } from "../support/e2e/good-call.ts";
-import { intrude } from "../support/e2e/intruder.ts";
+import { whileIntruding } from "../support/e2e/intruder.ts";
 import { sfuParticipants } from "../support/e2e/leftovers.ts";
 import { metric } from "../support/e2e/metrics.ts";
 import { CALL_MEMBER, callMembership, type RoomHand, roomHand } from "../support/e2e/rooms.ts";
@@ -204,13 +204,10 @@ describe("strangers in the SFU's room", () => {
     async ({ encrypted }) => {
       for (const identity of ["@mallory:evil.example:X", `${scene.alice.userId}:FORGED`, `${ghost}:FORGED`]) {
         const key = encrypted ? { key: randomBytes(16) } : {};
-        const intruder = await intrude(scene.lab, { roomId: room.roomId, identity, toneHz: INTRUDER_HZ, ...key });
-        try {
+        await whileIntruding(scene.lab, { roomId: room.roomId, identity, toneHz: INTRUDER_HZ, ...key }, async () => {
           await expectOnSfu(identity);
           await staysDeaf(phoneRecorded(scene.lab.phones[DESK]), INTRUDER_HZ, 1000);
-        } finally {
-          await intruder.close();
-        }
+        });
       }
       await expectCallGoesOn();
     },
@@ -234,14 +231,11 @@ describe("strangers in the SFU's room", () => {
       await plain.putState(bob, CALL_MEMBER, `_${scene.alice.userId}_FORGED_m.call`, forged);
       await untilCounted(REFUSED, "foreign-sender", before + 1);
       for (const identity of ["@mallory:evil.example:X", `${scene.alice.userId}:FORGED`]) {
-        const intruder = await intrude(lab, { roomId: plain.roomId, identity, toneHz: INTRUDER_HZ });
-        try {
+        await whileIntruding(lab, { roomId: plain.roomId, identity, toneHz: INTRUDER_HZ }, async () => {
           await atCarol.hear("any", INTRUDER_HZ);
           await staysDeaf(outsideRecorded(lab), INTRUDER_HZ, 1000);
           await outside.hear(1500);
-        } finally {
-          await intruder.close();
-        }
+        });
       }
       await lab.gateway.api("DELETE", `/api/v1/calls/${call.call_id}`);
       await atCarol.waitForNoMember(call.user_id);
