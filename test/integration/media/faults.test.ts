@@ -8,6 +8,7 @@ jest.setTimeout(60_000);
 
 const HEARD_DBFS = -22;
 const ALICE_HZ = 610;
+const BOB_HZ = 930;
 const PHONE_HZ = 440;
 
 const delay = (ms: number): Promise<void> =>
@@ -95,6 +96,25 @@ describe("faults of a worker, the SFU and the connections", () => {
     expect(after.toPhone - before.toPhone).toBeLessThan(100);
     expect(after.fromPhone - before.fromPhone).toBeLessThan(100);
     expect(one.leg.queueLength()).toBeLessThanOrEqual(3);
+  });
+
+  test("after each stop of the worker every member is heard again", async () => {
+    const bob = await scene.talker("bob", ["one", "two"]);
+    for (const { callId } of [one, two]) {
+      scene.pool.setKey(callId, { identity: "bob", index: 0, key: scene.key("bob") });
+    }
+    await bob.say(BOB_HZ);
+    const hearsBoth = (): boolean => phoneHearsAlice(one) && toneLevel(one.leg.heard(200), 8000, BOB_HZ) > HEARD_DBFS;
+    await eventually(hearsBoth, "alice and bob at the phone");
+    for (let stop = 0; stop < 3; stop++) {
+      process.kill(workerPid(), "SIGSTOP");
+      await delay(300);
+      process.kill(workerPid(), "SIGCONT");
+      // Longer than the interval in which jitter buffers are emptied once at most.
+      await delay(3200);
+      expect(await eventually(hearsBoth, "alice and bob at the phone again", 2000)).toBe(true);
+    }
+    await bob.close();
   });
 
   test("Asterisk stopped for 300 ms: its queue is emptied, not played late", async () => {
