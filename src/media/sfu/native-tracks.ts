@@ -10,12 +10,14 @@ import {
 
 import { FRAME_MS, type SampleRateHz } from "../frame.ts";
 import { onEncryptionState, openAudioStream } from "./native-workarounds.ts";
+import { createSubscription, type Subscription } from "./native-subscription.ts";
 import type { RemoteTrack, SfuClientOptions } from "./port.ts";
 
 interface KnownTrack extends RemoteTrack {
   muted: boolean;
   undecryptable: boolean;
   readonly publication: RemoteTrackPublication;
+  readonly subscription: Subscription;
   track?: NativeTrack;
   /** Present while frames flow. */
   stop?: () => void;
@@ -31,17 +33,42 @@ export interface NativeTracks {
   listen(sampleRateHz: SampleRateHz | undefined): void;
   /** Looks at every publication again: after connecting, and after a full reconnect, which loses all subscriptions. */
   reviewAll(): void;
-  /** Ends and renews every subscription: a new one starts with an empty jitter buffer. */
+  /** Ends and renews every subscription, one after the other: a new one starts with an empty jitter buffer. */
   resubscribe(): void;
   list(): readonly RemoteTrack[];
   clear(): void;
 }
 
+const stopFrames = (remote: KnownTrack): void => {
+  remote.stop?.();
+  delete remote.stop;
+};
+
+/** Ends what we hold of a track that is gone or replaced. */
+const release = (remote: KnownTrack): void => {
+  stopFrames(remote);
+  remote.subscription.close();
+};
+
 export const createNativeTracks = (room: Room, options: SfuClientOptions): NativeTracks => {
   const { address, events } = options;
   const tracks = new Map<string, KnownTrack>();
+  /** Subscriptions still to be renewed; the first one is being renewed now. */
+  const renewals: string[] = [];
   let listenRateHz: SampleRateHz | undefined;
 
+  /** Two at once would take each other's place in the SFU's connection, and one of them never comes back (livekit-server 1.13.5). */
+  const renewFirst = (): void => {
+    for (; renewals[0] !== undefined; renewals.shift()) {
+      const publication = tracks.get(renewals[0])?.publication;
+      if (publication?.subscribed === true) return publication.setSubscribed(false);
+    }
+  };
+  const renewed = (remote: KnownTrack): void => {
+    if (renewals[0] !== remote.trackId) return;
+    renewals.shift();
+    renewFirst();
+  };
   const startFrames = (remote: KnownTrack): void => {
     if (remote.track === undefined || listenRateHz === undefined || remote.stop !== undefined) return;
     const sampleRateHz = listenRateHz;
@@ -49,14 +76,13 @@ export const createNativeTracks = (room: Room, options: SfuClientOptions): Nativ
       events.onFrame(remote, { codec: "slin", sampleRateHz, samples }),
     );
   };
-  const stopFrames = (remote: KnownTrack): void => {
-    remote.stop?.();
-    delete remote.stop;
-  };
-  const forget = (remote: KnownTrack): void => {
-    stopFrames(remote);
+  const forget = (remote: KnownTrack | undefined): void => {
+    if (remote === undefined) return;
+    remote.subscription.want(false);
+    release(remote);
     tracks.delete(remote.trackId);
     events.onTrackEnded(remote);
+    renewed(remote);
   };
   /** In an encrypted room a track in clear is not from a member: whoever runs the SFU could have injected it. Never heard. */
   const isInClear = (pub: RemoteTrackPublication): boolean =>
@@ -67,43 +93,47 @@ export const createNativeTracks = (room: Room, options: SfuClientOptions): Nativ
     if (trackId === undefined || participant === undefined || pub.kind !== TrackKind.KIND_AUDIO) return;
     let remote = tracks.get(trackId);
     if (!options.wants(participant.identity)) {
-      if (remote !== undefined) forget(remote);
-      if (pub.subscribed) pub.setSubscribed(false);
+      forget(remote);
       return;
     }
     if (remote?.publication !== pub) {
-      if (remote !== undefined) stopFrames(remote);
+      if (remote !== undefined) release(remote);
       remote = {
         trackId,
         identity: participant.identity,
         muted: pub.muted ?? false,
         undecryptable: isInClear(pub),
         publication: pub,
+        subscription: createSubscription(pub),
       };
       tracks.set(trackId, remote);
     }
     const listening = listenRateHz !== undefined && !isInClear(pub);
     if (listening) startFrames(remote);
     else stopFrames(remote);
-    if (pub.subscribed !== listening) pub.setSubscribed(listening);
+    remote.subscription.want(listening);
   };
   const reviewAll = (): void => {
+    renewals.length = 0;
     for (const participant of room.remoteParticipants.values()) {
       for (const pub of participant.trackPublications.values()) review(pub, participant);
     }
   };
   const known = (pub: { sid?: string | undefined }): KnownTrack | undefined => tracks.get(pub.sid ?? "");
+  const setMuted = (pub: { sid?: string | undefined }, muted: boolean): void => {
+    const remote = known(pub);
+    if (remote !== undefined) remote.muted = muted;
+  };
   const watch = (): void => {
     room
       .on(RoomEvent.TrackPublished, review)
-      .on(RoomEvent.TrackUnpublished, (pub) => {
-        const remote = known(pub);
-        if (remote !== undefined) forget(remote);
-      })
+      .on(RoomEvent.TrackUnpublished, (pub) => forget(known(pub)))
       .on(RoomEvent.TrackSubscribed, (remoteTrack, pub, participant) => {
         const remote = known(pub);
         if (remote !== undefined) remote.track = remoteTrack;
+        remote?.subscription.arrived();
         review(pub, participant);
+        if (remote !== undefined) renewed(remote);
       })
       .on(RoomEvent.TrackUnsubscribed, (_track, pub, participant) => {
         const remote = known(pub);
@@ -112,14 +142,8 @@ export const createNativeTracks = (room: Room, options: SfuClientOptions): Nativ
         delete remote.track;
         review(pub, participant);
       })
-      .on(RoomEvent.TrackMuted, (pub) => {
-        const remote = known(pub);
-        if (remote !== undefined) remote.muted = true;
-      })
-      .on(RoomEvent.TrackUnmuted, (pub) => {
-        const remote = known(pub);
-        if (remote !== undefined) remote.muted = false;
-      })
+      .on(RoomEvent.TrackMuted, (pub) => setMuted(pub, true))
+      .on(RoomEvent.TrackUnmuted, (pub) => setMuted(pub, false))
       .on(RoomEvent.ParticipantDisconnected, (participant) => {
         for (const remote of tracks.values()) if (remote.identity === participant.identity) forget(remote);
       });
@@ -140,11 +164,14 @@ export const createNativeTracks = (room: Room, options: SfuClientOptions): Nativ
     },
     reviewAll,
     resubscribe() {
-      for (const { publication } of tracks.values()) if (publication.subscribed) publication.setSubscribed(false);
+      if (renewals.length > 0) return;
+      renewals.push(...tracks.keys());
+      renewFirst();
     },
     list: () => [...tracks.values()],
     clear() {
-      for (const remote of tracks.values()) stopFrames(remote);
+      renewals.length = 0;
+      for (const remote of tracks.values()) release(remote);
       tracks.clear();
     },
   };
