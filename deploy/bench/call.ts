@@ -36,6 +36,8 @@ export type Dial = (number: string) => Promise<{
   who: string;
   /** Resolves when nobody in the conference sees the phone any more. */
   waitForEnd(): Promise<void>;
+  /** What whoever dialled says of the call, for an error message. */
+  describe(): Promise<string>;
 }>;
 
 /** The PBX sends +33 1 99 00 1X XX to the bench's telephones. */
@@ -78,8 +80,15 @@ export const createCaller = (
     const requestedAtMs = nowMs();
     const dialled = await dial(number);
     const { who } = dialled;
-    const invitedAtMs = await within(`the INVITE of ${number}`, phone.invited);
-    const answeredAtMs = await within(`${number} to answer`, phone.answered);
+    const explained = async <T>(work: Promise<T>): Promise<T> => {
+      try {
+        return await work;
+      } catch (error) {
+        throw new Error(`the call to ${number} (${await dialled.describe()})`, { cause: error });
+      }
+    };
+    const invitedAtMs = await explained(within("its INVITE", phone.invited));
+    const answeredAtMs = await explained(within("its answer", phone.answered));
     return {
       who,
       phone,
@@ -87,10 +96,11 @@ export const createCaller = (
       invitedAtMs,
       answeredAtMs,
       heardByAll: async () => {
-        const [inConference, atPhone] = await Promise.all([
+        const heard = Promise.all([
           talker.hear(who, TELEPHONE_HZ, { sinceMs: requestedAtMs }),
           phone.hear(TALKER_HZ, { sinceMs: requestedAtMs }),
         ]);
+        const [inConference, atPhone] = await explained(heard);
         return { inConferenceAtMs: inConference.firstFrameAtMs, atPhoneAtMs: atPhone.firstFrameAtMs };
       },
       end: async () => {

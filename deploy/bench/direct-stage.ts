@@ -22,6 +22,10 @@ const dialDirectly = async ({ lab }: Conference): Promise<Dial> => {
     await sip.createSipParticipant(sipTrunkId, number, room.name, { participantIdentity: who });
     return {
       who,
+      describe: async () => {
+        const there = (await rooms.listParticipants(room.name)).find(({ identity }) => identity === who);
+        return there === undefined ? "not in the conference" : JSON.stringify(there.attributes);
+      },
       waitForEnd: () =>
         until(`${who} to leave`, async () =>
           (await rooms.listParticipants(room.name)).every(({ identity }) => identity !== who),

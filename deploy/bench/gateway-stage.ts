@@ -28,6 +28,10 @@ const dialThroughGateway = ({ lab, roomId, talker }: Conference): Dial => {
     const path = `/api/v1/calls/${String(body["call_id"])}`;
     return {
       who,
+      describe: async () => {
+        const { state, outcome, cause } = (await gateway.api("GET", path)).body;
+        return JSON.stringify({ state, outcome, cause });
+      },
       waitForEnd: async () => {
         await talker.waitForNoMember(who);
         await until(

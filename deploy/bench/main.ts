@@ -2,7 +2,7 @@
 import { existsSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { resolve } from "node:path";
-import { parseArgs } from "node:util";
+import { inspect, parseArgs } from "node:util";
 import { BAR_NAMES, BARS, type BarName, barInWords, judge, type Verdict } from "./bars.ts";
 import { findLivekitSip } from "../lab/servers/livekit-sip.ts";
 import { describeMachine, loadNow } from "./machine.ts";
@@ -111,7 +111,7 @@ const measure = async (engine: Engine): Promise<EngineReport> => {
       const found = await MEASUREMENTS[name].run({ engine, scale, progress, ...folder });
       for (const bar of MEASUREMENTS[name].bars) samples.set(bar, [...(samples.get(bar) ?? []), ...(found[bar] ?? [])]);
     } catch (error) {
-      const reason = error instanceof Error ? (error.stack ?? error.message) : String(error);
+      const reason = inspect(error);
       failures.push(`${name}: ${reason}`);
       progress(`${name} FAILED: ${reason}`);
     }

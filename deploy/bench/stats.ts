@@ -14,3 +14,7 @@ export const median = (samples: readonly number[]): number => {
 };
 
 export const p95 = (samples: readonly number[]): number => percentile(samples, 0.95);
+
+/** NaN without samples. */
+export const mean = (samples: readonly number[]): number =>
+  samples.reduce((sum, sample) => sum + sample, 0) / samples.length;

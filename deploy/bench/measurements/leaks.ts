@@ -4,6 +4,7 @@ import { nowMs } from "../../lab/member/hearing.ts";
 import { filesOf, ghostDevices, memberships, type OpenFiles, participants, sipResources } from "../leftovers.ts";
 import { type Measurement, runs } from "../measurement.ts";
 import { residentMb } from "../processes.ts";
+import { mean } from "../stats.ts";
 import type { Stage } from "../stage.ts";
 import { type GatewayStage, startGatewayStage } from "../gateway-stage.ts";
 
@@ -48,9 +49,10 @@ export const leaks: Measurement = {
     const groups = runs(CALLS / AT_ONCE, context);
     for (let group = 1; group <= groups; group++) {
       ghosts.push(...(await setUpAndTearDown(stage, AT_ONCE)));
-      if (ghosts.length % JOINS_PER_WORKER === 0) workersMb.push(residentMb(stage.workerPids()));
-      context.progress(`${ghosts.length} calls, workers ${residentMb(stage.workerPids()).toFixed(0)} MB`);
+      workersMb.push(residentMb(stage.workerPids()));
+      context.progress(`${ghosts.length} calls, workers ${workersMb.at(-1)!.toFixed(0)} MB`);
     }
+    const quarter = Math.ceil(groups / 4);
     await delay(GONE_WITHIN_MS);
     const left = {
       "left-devices": await ghostDevices(stage, ghosts),
@@ -64,7 +66,7 @@ export const leaks: Measurement = {
     return {
       ...Object.fromEntries(Object.entries(left).map(([name, things]) => [name, [things.length]])),
       "left-files": [await moreFiles(stage, before)],
-      "worker-growth": [workersMb.at(-1)! / workersMb[0]!],
+      "worker-growth": [mean(workersMb.slice(-quarter)) / mean(workersMb.slice(0, quarter))],
     };
   },
 };
