@@ -1,5 +1,6 @@
 import {
   ClientEvent,
+  EventStatus,
   Filter,
   PendingEventOrdering,
   SyncState,
@@ -114,6 +115,13 @@ const firstSync = (client: MatrixClient): Promise<void> =>
     client.on(ClientEvent.Sync, onSync);
   });
 
+/** The SDK keeps a message that could not be sent, and then sends no other one into the room. */
+const forgetUnsent = (client: MatrixClient, room: Room): void => {
+  for (const event of room.getPendingEvents()) {
+    if (event.status === EventStatus.NOT_SENT) client.cancelPendingEvent(event);
+  }
+};
+
 /**
  * The user that takes commands, invites ghosts and sees rooms. Its device lives as long as the process: keys are in memory only, so every
  * start is a new device and the old ones are deleted.
@@ -177,11 +185,13 @@ export const createBot = (deps: BotDeps): Bot => {
       await deleteDevice(homeserver, user, device);
     },
     say: async (room, text) => {
-      if (roomOf(room) === undefined) return false;
+      const synced = roomOf(room);
+      if (synced === undefined) return false;
       try {
         await client.sendNotice(room, text);
         return true;
       } catch (cause) {
+        forgetUnsent(client, synced);
         throw new GatewayError("HOMESERVER_REFUSED", "The bot could not write into the room", { cause });
       }
     },

@@ -100,6 +100,22 @@ test("an encrypted !phone add starts a call for its sender; list and hangup know
   expect((await ask(room, "!phone hangup")).body).toBe("There is no phone in this room's call. (CALL_NOT_FOUND)");
 });
 
+test.each([
+  ["an encrypted", true],
+  ["a plain", false],
+])("a message that could not be sent does not stop those after it in %s room", async (_, encrypted) => {
+  const room = await roomWithBot(encrypted);
+  const { bot } = world.appservice;
+  const path = `/_matrix/client/v3/rooms/${encodeURIComponent(room)}/state/m.room.power_levels/`;
+  const levels = await world.lab.homeserver.request("GET", path, { user: aliceUser });
+  const setSendLevel = (level: number) =>
+    world.lab.homeserver.request("PUT", path, { user: aliceUser, body: { ...levels, events_default: level } });
+  await setSendLevel(50);
+  await expect(bot.say(roomId(room), "Nobody hears me")).rejects.toMatchObject({ code: "HOMESERVER_REFUSED" });
+  await setSendLevel(0);
+  expect((await ask(room, "!phone list")).body).toBe("There is no phone in this room's call.");
+});
+
 test("its device is signed by its owner, so that clients do not warn about its notices", async () => {
   const room = await roomWithBot(true);
   await ask(room, "!phone help");
