@@ -24,7 +24,7 @@ export interface Rtc extends RtcPort {
 }
 
 /** When the homeserver did not take everything back at the end of a call, it is tried again after these times. */
-const CLEAN_UP_DELAYS_MS = [5_000, 15_000, 60_000, 300_000];
+const CLEAN_UP_DELAYS_MS = [5_000, 10_000, 15_000, 30_000, 60_000, 300_000];
 
 export const createRtc = (rtcDeps: RtcDeps): Rtc => {
   const liveDevices = new Set<DeviceId>();
