@@ -19,3 +19,6 @@ export const loadNow = (): string =>
   loadavg()
     .map((load) => load.toFixed(1))
     .join(" ");
+
+/** True when other programs want more than the cores of this machine: then figures say little. */
+export const isBusy = (): boolean => loadavg()[0]! > availableParallelism();

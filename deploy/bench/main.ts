@@ -5,7 +5,7 @@ import { resolve } from "node:path";
 import { inspect, parseArgs } from "node:util";
 import { BAR_NAMES, BARS, type BarName, barInWords, judge, type Verdict } from "./bars.ts";
 import { findLivekitSip } from "../lab/servers/livekit-sip.ts";
-import { describeMachine, loadNow } from "./machine.ts";
+import { describeMachine, isBusy, loadNow } from "./machine.ts";
 import type { Measurement } from "./measurement.ts";
 import { cost } from "./measurements/cost.ts";
 import { delays } from "./measurements/delay.ts";
@@ -136,6 +136,8 @@ const titleOf = (engine: Engine): string =>
 
 const run = async (): Promise<number> => {
   const machine = describeMachine();
+  if (isBusy())
+    progress(`THIS MACHINE IS BUSY (load ${loadNow()} on ${machine.cores} cores): the figures will say little`);
   const reports: EngineReport[] = [];
   for (const engine of enginesToRun()) reports.push(await measure(engine));
 
