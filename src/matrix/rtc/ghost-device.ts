@@ -105,8 +105,12 @@ export const openGhostDevice = async (
   identity.catch(() => {});
 
   const drop = async (): Promise<void> => {
-    await deleteDevice(homeserver, ghost, device);
-    liveDevices.delete(device);
+    try {
+      await deleteDevice(homeserver, ghost, device);
+    } finally {
+      // Also when the homeserver did not answer: cleaning up later must not spare it.
+      liveDevices.delete(device);
+    }
   };
   try {
     await ensureDevice(homeserver, ghost, device, DEVICE_NAME);

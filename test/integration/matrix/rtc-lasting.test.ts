@@ -1,6 +1,4 @@
-import { readFile, readlink } from "node:fs/promises";
 import { afterAll, afterEach, beforeAll, expect, test } from "@jest/globals";
-import { answersHttp, startServer, type ServerProcess } from "../../../deploy/lab/process.ts";
 import { RoomStateEvent, type MatrixEvent } from "matrix-js-sdk";
 import type { RoomId } from "../../../src/ids.ts";
 import { MEMBER_STATE_EVENT } from "../../../src/matrix/rtc/member-events.ts";
@@ -9,6 +7,7 @@ import type { Member } from "../../support/matrix/member.ts";
 import {
   createCallRoom,
   createTestGateway,
+  deviceOf,
   newCall,
   startRtcLab,
   type RtcLab,
@@ -32,27 +31,6 @@ const startCall = async (options: Parameters<typeof createTestGateway>[1] = {}):
   room = await createCallRoom(rtcLab, { creator: alice.user, encrypted: true, name: "Call" });
   gateway = createTestGateway(rtcLab, options);
   await alice.join(room);
-};
-
-/** Stops Synapse and gives how to start the same again, with its data and ports. */
-const stopSynapse = async (): Promise<() => Promise<ServerProcess>> => {
-  const server = rtcLab.lab.process("synapse");
-  const [python, command] = [`/proc/${server.pid}/cwd`, `/proc/${server.pid}/cmdline`];
-  const cwd = await readlink(python);
-  const [program = "", ...args] = (await readFile(command, "utf8")).split("\0").filter((word) => word !== "");
-  await server.stop();
-  return () =>
-    startServer({
-      name: "synapse",
-      command: program,
-      args,
-      cwd,
-      logFile: server.logFile,
-      ready: answersHttp(`${rtcLab.lab.homeserver.url}/health`),
-      readyTimeoutMs: 60_000,
-      hint: "see the log",
-      stopGraceMs: 1500,
-    });
 };
 
 test("many calls, one after the other, leave no timer, listener or session behind", async () => {
@@ -94,10 +72,11 @@ test("a session outlives a restart of the homeserver that has ended its membersh
   alice.client.on(RoomStateEvent.Events, (event) => {
     if (event.getSender() === call.request.ghost && event.getType() === MEMBER_STATE_EVENT) memberships.push(event);
   });
-  const start = await stopSynapse();
+  const synapse = rtcLab.lab.process("synapse");
+  await synapse.stop();
   // Longer than the delayed leave: Synapse sends it when it comes back.
   await new Promise((resolve) => setTimeout(resolve, 20_000));
-  const synapse = await start();
+  await synapse.startAgain();
   try {
     await memberships.next("the phone again", (event) => Object.keys(event.getContent()).length > 0, 90_000);
     const live = await rtcLab.stateOf(room, call.request.ghost);
@@ -108,6 +87,33 @@ test("a session outlives a restart of the homeserver that has ended its membersh
     expect(await rtcLab.delayedOf(call.request.ghost)).toEqual([]);
   } finally {
     await alice[Symbol.asyncDispose]();
-    await synapse.stop();
   }
+}, 180_000);
+
+test("a phone that leaves while the homeserver is away is taken out when it is back", async () => {
+  await startCall();
+  const call = newCall(room, rtcLab.newGhost());
+  const { ghost } = call.request;
+  const { identity } = await gateway.rtc.prepare(call.request, (fact) => call.facts.push(fact));
+  await gateway.rtc.publish(call.request.callId);
+  const gone = createRecorder<MatrixEvent>();
+  alice.client.on(RoomStateEvent.Events, (event) => {
+    if (event.getStateKey() === ghost && event.getContent()["membership"] === "leave") gone.push(event);
+  });
+  const synapse = rtcLab.lab.process("synapse");
+  await synapse.stop();
+  await gateway.rtc.leave(call.request.callId);
+  await synapse.startAgain();
+  await gone.next("the ghost leaving the room", () => true, 90_000);
+  const left = async (): Promise<unknown> => ({
+    members: (await rtcLab.stateOf(room, ghost)).filter(({ content }) => Object.keys(content).length > 0),
+    devices: (await rtcLab.devicesOf(ghost)).filter((device) => device === deviceOf(identity)),
+    delayed: await rtcLab.delayedOf(ghost),
+  });
+  // The device is the last that goes.
+  const untilMs = performance.now() + 5_000;
+  while ((await rtcLab.devicesOf(ghost)).length > 0 && performance.now() < untilMs) {
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  expect(await left()).toEqual({ members: [], devices: [], delayed: [] });
 }, 180_000);
