@@ -97,7 +97,8 @@ test.each(TRUNKS)("trunk %s carries a call: each side hears the other's tone", a
   const recording = (await lab.pbx.recordings()).at(-1)!;
   expect(recording.number).toBe("+33140506070");
   const atPbx = await toneAtEndOf(recording.heardWav);
-  expect(atPbx.frequencyHz).toBe(ownTone);
+  // A frame lost on a busy machine shifts the peak by some hertz; tones are 160 Hz apart.
+  expect(Math.abs(atPbx.frequencyHz - ownTone)).toBeLessThan(20);
   expect(atPbx.levelDbfs).toBeGreaterThan(-22);
 });
 
