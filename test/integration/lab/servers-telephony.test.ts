@@ -26,6 +26,8 @@ afterAll(async () => {
 });
 
 /** Seconds of audio that are enough to tell a tone and its level. */
+/** A frame lost on a busy machine shifts the peak by some hertz; tones are 160 Hz apart. */
+const MAX_OFF_HZ = 20;
 const LISTEN_SECONDS = 1;
 
 async function toneAtEndOf(wavFile: string): Promise<{ frequencyHz: number; levelDbfs: number }> {
@@ -51,7 +53,7 @@ test("a phone calls the other through the PBX, each hears the other's tone, keys
     [called, TONES_HZ["1001"]],
   ] as const) {
     const heard = await toneAtEndOf(await phone.heardWav());
-    expect(heard.frequencyHz).toBe(tone);
+    expect(Math.abs(heard.frequencyHz - tone)).toBeLessThan(MAX_OFF_HZ);
     expect(heard.levelDbfs).toBeGreaterThan(-23);
   }
 });
@@ -97,8 +99,7 @@ test.each(TRUNKS)("trunk %s carries a call: each side hears the other's tone", a
   const recording = (await lab.pbx.recordings()).at(-1)!;
   expect(recording.number).toBe("+33140506070");
   const atPbx = await toneAtEndOf(recording.heardWav);
-  // A frame lost on a busy machine shifts the peak by some hertz; tones are 160 Hz apart.
-  expect(Math.abs(atPbx.frequencyHz - ownTone)).toBeLessThan(20);
+  expect(Math.abs(atPbx.frequencyHz - ownTone)).toBeLessThan(MAX_OFF_HZ);
   expect(atPbx.levelDbfs).toBeGreaterThan(-22);
 });
 
