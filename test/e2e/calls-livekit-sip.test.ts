@@ -5,8 +5,9 @@ import { afterAll, afterEach, beforeAll, expect, test } from "@jest/globals";
 import { TONES_HZ } from "../../deploy/lab/audio/tone.ts";
 import type { LabMemberProcess } from "../../deploy/lab/member/process.ts";
 import { OUTSIDE_NUMBERS } from "../../deploy/lab/outside-world.ts";
-import { allHear, memberEar, outsideEar, phoneEar } from "../support/e2e/audio.ts";
-import { legRooms } from "../support/e2e/leftovers.ts";
+import { allHear, memberEar, memberStaysDeaf, outsideEar, phoneEar } from "../support/e2e/audio.ts";
+import { leftOf, legRooms } from "../support/e2e/leftovers.ts";
+import { workerWithCall } from "../support/e2e/processes.ts";
 import { type Scene, startScene } from "../support/e2e/scene.ts";
 
 const TIMEOUT_MS = 60_000;
@@ -22,7 +23,7 @@ beforeAll(async () => {
   scene = await startScene({
     trunk: "livekit-sip",
     parts: ["livekit-sip"],
-    config: { calls: { ring_timeout: "5s" } },
+    config: { calls: { ring_timeout: "7s" } },
   });
   await scene.lab.pbx.cli(`dialplan add extension ${UNREACHABLE},1,PJSIPHangup(480) into world`);
   plainRoom = await scene.createRoom({ encrypted: false });
@@ -98,7 +99,7 @@ test(
     const roomId = plainRoom;
     await inPlainRoom.invite(ghost);
     await phone.waitForRinging();
-    await phone.waitForClosed(10_000);
+    await phone.waitForClosed(12_000);
     const closedAtMs = performance.now();
     expect(await scene.waitForState(roomId, "ended")).toMatchObject({ outcome: "no-answer" });
     await scene.expectNothingLeft({ roomId, ghost, witness: bob }, closedAtMs);
@@ -175,7 +176,7 @@ test(
     const roomId = await scene.createRoom({ encrypted: true });
     await using atAlice = await scene.join(alice, roomId, TONES_HZ.alice);
     await scene.addByApi(roomId, "1001");
-    await scene.addByApi(roomId, outside);
+    const { call_id: outsideCall } = await scene.addByApi(roomId, outside);
     await allHear([
       [memberEar(atAlice, lab.gateway.ghost("1001")), phone.toneHz],
       [memberEar(atAlice, lab.gateway.ghost(outside)), TONES_HZ.outside],
@@ -185,6 +186,41 @@ test(
       [outsideEar(lab.pbx, outside), phone.toneHz],
     ]);
     expect(await legRooms(lab)).toHaveLength(2);
+    await lab.gateway.api("DELETE", `/api/v1/calls/${outsideCall}`);
+    await scene.waitForEnd(outsideCall);
+    await allHear([[phoneEar(phone), TONES_HZ.alice]]);
+  },
+  TIMEOUT_MS,
+);
+
+test(
+  "a killed media worker costs a call a few seconds of audio, a killed gateway the call and nothing else",
+  async () => {
+    const { lab, alice, bob } = scene;
+    const phone = lab.phones["1001"];
+    phone.answerMode = "auto";
+    const ghost = lab.gateway.ghost("1001");
+    const roomId = await scene.createRoom({ encrypted: true });
+    await using atAlice = await scene.join(alice, roomId, TONES_HZ.alice);
+    const hearEachOther = () =>
+      allHear([
+        [memberEar(atAlice, ghost), phone.toneHz],
+        [phoneEar(phone), TONES_HZ.alice],
+      ]);
+    await atAlice.invite(ghost);
+    await hearEachOther();
+
+    process.kill(await workerWithCall(lab), "SIGKILL");
+    await memberStaysDeaf(atAlice, phone.toneHz, 0);
+    await hearEachOther();
+    expect(phone.state).toBe("established");
+
+    await lab.gateway.process().kill();
+    expect(await legRooms(lab)).toHaveLength(1);
+    await lab.gateway.restart();
+    await phone.waitForClosed(2000);
+    const left = await leftOf(lab, { roomId, ghost, witness: bob });
+    expect(left.filter((what) => !what.startsWith("SFU participant"))).toEqual([]);
   },
   TIMEOUT_MS,
 );

@@ -7,7 +7,6 @@ import { afterAll, afterEach, beforeAll, expect, test } from "@jest/globals";
 import { TONES_HZ } from "../../deploy/lab/audio/tone.ts";
 import type { LabMemberProcess } from "../../deploy/lab/member/process.ts";
 import { OUTSIDE_NUMBERS } from "../../deploy/lab/outside-world.ts";
-import { freeTcpPort } from "../../deploy/lab/ports.ts";
 import { allHear, memberEar, outsideEar, phoneEar } from "../support/e2e/audio.ts";
 import { type Scene, startScene } from "../support/e2e/scene.ts";
 
@@ -69,7 +68,8 @@ afterAll(async () => {
 
 /** An endpoint of the gateway's Asterisk whose PBX refuses connections. */
 const addEndpointNowhere = async (): Promise<void> => {
-  const port = await freeTcpPort();
+  // Of this lab and not in use here: on a port that is free by chance somebody may listen later.
+  const port = scene.lab.ports.livekitSip;
   const section = `
 [nowhere]
 type=endpoint
