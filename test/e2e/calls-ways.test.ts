@@ -7,7 +7,7 @@ import { allHear, memberEar, outsideEar, phoneEar } from "../support/e2e/audio.t
 import { roomMembership } from "../support/e2e/leftovers.ts";
 import { type Scene, startScene } from "../support/e2e/scene.ts";
 
-const TIMEOUT_MS = 60_000;
+const TIMEOUT_MS = 90_000;
 const ENCRYPTION_NOTICE = "leaves the end-to-end encryption";
 
 let scene: Scene;
