@@ -75,6 +75,8 @@ const POLL_MS = 20;
 // Element Call's own values: others judge a member by them.
 const DELAYED_LEAVE_MS = 18_000;
 const DELAYED_LEAVE_RESTART_MS = 4000;
+// The SDK gives up after ten, half a minute: on a busy machine the homeserver's restart takes longer.
+const NETWORK_RETRIES = 100;
 
 /** Logs in, and joins the call unless that is for later. */
 export async function startLabMember(options: LabMemberOptions): Promise<LabMember> {
@@ -131,6 +133,7 @@ async function createMember(
       callIntent: "audio",
       delayedLeaveEventDelayMs: DELAYED_LEAVE_MS,
       delayedLeaveEventRestartMs: DELAYED_LEAVE_RESTART_MS,
+      maximumNetworkErrorRetryCount: NETWORK_RETRIES,
       unstableSendStickyEvents: options.sticky ?? false,
     });
     ends.push(() => session.leaveRoomSession(5000));
