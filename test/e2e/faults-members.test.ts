@@ -52,7 +52,7 @@ afterAll(async () => {
   await alice?.leave();
   await good?.stop();
   await scene?.stop();
-});
+}, 60_000);
 
 const expectCallGoesOn = async (): Promise<void> => {
   const desk = scene.lab.phones[DESK];

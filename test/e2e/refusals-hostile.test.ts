@@ -40,7 +40,7 @@ afterEach(async () => {
 afterAll(async () => {
   await good?.stop();
   await scene?.stop();
-});
+}, 60_000);
 
 interface Answer {
   readonly status: number;

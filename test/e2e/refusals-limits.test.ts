@@ -42,7 +42,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await good?.stop();
   await scene?.stop();
-});
+}, 60_000);
 
 const waitForRinging = (number: string): Promise<ApiCall> =>
   until(`${number} to ring`, async () =>

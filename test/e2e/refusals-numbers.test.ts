@@ -30,7 +30,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await good?.stop();
   await scene?.stop();
-});
+}, 60_000);
 
 /** Nobody was called, nothing is kept, and the ghost was not made. */
 const expectNothingHappened = async (ghost?: string): Promise<void> => {

@@ -63,7 +63,7 @@ afterAll(async () => {
   await alice?.leave();
   await good?.stop();
   await scene?.stop();
-});
+}, 60_000);
 
 /** It ended like this, was counted, and nothing of it is left. */
 const expectEnded = async (call: ApiCall, outcome: string, countBefore: number): Promise<ApiCall> => {

@@ -23,7 +23,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await good?.stop();
   await scene?.stop();
-});
+}, 60_000);
 
 interface Setting {
   readonly encrypted?: boolean;

@@ -9,13 +9,16 @@ export interface BreakableWay extends AsyncDisposable {
   restore(): Promise<void>;
 }
 
-export const createBreakableWay = async (targetPort: number): Promise<BreakableWay> => {
+/** `targetPort` may be a function when it is not known yet: connections made before are dropped. */
+export const createBreakableWay = async (targetPort: number | (() => number | undefined)): Promise<BreakableWay> => {
   const sockets = new Set<Socket>();
   let server: Server | undefined;
 
   const listen = async (port: number): Promise<number> => {
     server = createServer((near) => {
-      const far = connect(targetPort, "127.0.0.1");
+      const target = typeof targetPort === "number" ? targetPort : targetPort();
+      if (target === undefined) return void near.destroy();
+      const far = connect(target, "127.0.0.1");
       for (const [from, to] of [
         [near, far],
         [far, near],

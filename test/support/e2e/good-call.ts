@@ -23,6 +23,11 @@ export interface GoodCall {
 const isJoined = async (lab: Lab, { roomId, ghost, witness }: GhostInRoom): Promise<boolean> =>
   (await roomMembership(lab, roomId, ghost, witness).catch(() => "none")) === "join";
 
+const runningCalls = async ({ gateway }: Lab): Promise<string[]> => {
+  const { calls } = (await gateway.api("GET", "/api/v1/calls?limit=500")).body as unknown as { calls: ApiCall[] };
+  return calls.filter(({ state }) => state !== "ended").map(({ call_id: id }) => id);
+};
+
 export async function startGoodCall(scene: Scene): Promise<GoodCall> {
   const { lab, bob } = scene;
   const phone = lab.phones[NUMBER];
@@ -54,7 +59,8 @@ export async function startGoodCall(scene: Scene): Promise<GoodCall> {
         `nothing to be left of ${what.ghost}`,
         async () => {
           // Channels and bridges in Asterisk are named after their call.
-          const left = (await leftOf(lab, what)).filter((name) => !name.includes(call.call_id));
+          const running = await runningCalls(lab);
+          const left = (await leftOf(lab, what)).filter((name) => !running.some((id) => name.includes(id)));
           // Who was put out of the room can write nothing there any more; clients do not count members that are not joined.
           const isOut = left.length > 0 && !(await isJoined(lab, what));
           seen = isOut ? left.filter((name) => !name.startsWith("membership ")) : left;
