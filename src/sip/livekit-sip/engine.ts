@@ -4,7 +4,7 @@ import { GatewayError } from "../../errors.ts";
 import type { LegId, TrunkId } from "../../ids.ts";
 import type { Log } from "../../log.ts";
 import { endedOfDialError } from "./causes.ts";
-import { createLegRooms, PHONE_IDENTITY, roomNameOf } from "./leg-room.ts";
+import { createLegRooms, PHONE_IDENTITY, removeUntil, roomNameOf } from "./leg-room.ts";
 import { ensureOutboundTrunk, type LivekitSipTrunk } from "./trunks.ts";
 
 /** livekit-server awaits an answer for 80 s at most (`wait_until_answered`), whatever the ringing time-out. */
@@ -30,6 +30,8 @@ interface Leg {
   answered: boolean;
   ended: boolean;
   stopWatching: () => void;
+  /** Settles when livekit-sip has answered the request to dial. */
+  dialled: Promise<void>;
 }
 
 const wsUrlOf = (url: string): string => url.replace(/^http/, "ws");
@@ -69,6 +71,14 @@ export const createLivekitSipEngine = (options: LivekitSipEngineOptions): Liveki
     return known;
   };
 
+  const removeRoom = async (id: LegId): Promise<void> => {
+    try {
+      await rooms.remove(id);
+    } catch (error) {
+      log.warn({ legId: id, error }, "leg room could not be deleted");
+    }
+  };
+
   /** Tells the end once, then deletes the leg room, which also ends the SIP call if it still stands. */
   const end = async (id: LegId, ended: Omit<Extract<LegFact, { type: "leg.ended" }>, "type">): Promise<void> => {
     const leg = legs.get(id);
@@ -78,11 +88,8 @@ export const createLivekitSipEngine = (options: LivekitSipEngineOptions): Liveki
       legs.delete(id);
       leg.onFact({ type: "leg.ended", ...ended });
     }
-    try {
-      await rooms.remove(id);
-    } catch (error) {
-      log.warn({ legId: id, error }, "leg room could not be deleted");
-    }
+    await removeRoom(id);
+    if (leg !== undefined) void removeUntil(() => removeRoom(id), leg.dialled);
   };
 
   const look = async (id: LegId, leg: Leg): Promise<void> => {
@@ -108,7 +115,7 @@ export const createLivekitSipEngine = (options: LivekitSipEngineOptions): Liveki
   const start = async (request: DialRequest, leg: Leg): Promise<void> => {
     const id = request.legId;
     const [trunk] = await Promise.all([sipTrunkId(request.trunkId), rooms.create(id)]);
-    if (leg.ended) return await rooms.remove(id);
+    if (leg.ended) return;
     watch(id, leg);
     leg.onFact({ type: "leg.mediaReady", media: await rooms.media(id) });
     const ringSeconds = Math.ceil(Math.min(request.ringTimeoutMs, LONGEST_RING_MS) / 1000);
@@ -121,19 +128,29 @@ export const createLivekitSipEngine = (options: LivekitSipEngineOptions): Liveki
       timeout: ringSeconds + 5,
       maxCallDuration: Math.ceil(request.maxDurationMs / 1000),
     });
-    if (leg.ended) return await rooms.remove(id);
+    if (leg.ended) return;
     leg.answered = true;
     leg.onFact({ type: "leg.answered" });
   };
 
   return {
     dial: (request, onFact) => {
-      const leg: Leg = { onFact, rang: false, answered: false, ended: false, stopWatching: () => {} };
+      const dialled = Promise.withResolvers<void>();
+      const leg: Leg = {
+        onFact,
+        rang: false,
+        answered: false,
+        ended: false,
+        stopWatching: () => {},
+        dialled: dialled.promise,
+      };
       legs.set(request.legId, leg);
-      start(request, leg).catch((error: unknown) => {
-        log.info({ legId: request.legId, trunkId: request.trunkId, error }, "livekit-sip did not connect the call");
-        if (!leg.ended) void end(request.legId, endedOfDialError(error, leg.rang));
-      });
+      start(request, leg)
+        .catch((error: unknown) => {
+          log.info({ legId: request.legId, trunkId: request.trunkId, error }, "livekit-sip did not connect the call");
+          if (!leg.ended) void end(request.legId, endedOfDialError(error, leg.rang));
+        })
+        .finally(() => dialled.resolve());
     },
 
     hangup: (id, outcome) => end(id, { outcome, cause: {}, tryNextTrunk: false }),

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { AccessToken, type RoomServiceClient, ServerError } from "livekit-server-sdk";
 import { GatewayError } from "../../errors.ts";
 import { type LegId, legId } from "../../ids.ts";
@@ -88,4 +89,17 @@ export const createLegRooms = ({ rooms, wsUrl, apiKey, apiSecret }: LegRoomsOpti
         .filter(({ name }) => name.startsWith(PREFIX))
         .map(({ name }) => legId(name.slice(PREFIX.length))),
   };
+};
+
+const REMOVAL_INTERVAL_MS = 250;
+
+/**
+ * A SIP participant that joins after its room was deleted makes the room again (`auto_create`) and rings the phone. So the room of a call that
+ * was taken back is deleted until livekit-sip has answered the request to dial, and once more after that.
+ */
+export const removeUntil = async (remove: () => Promise<void>, dialled: Promise<void>): Promise<void> => {
+  for (let isDialled = false; !isDialled;) {
+    isDialled = await Promise.race([dialled.then(() => true), delay(REMOVAL_INTERVAL_MS, false)]);
+    await remove();
+  }
 };
