@@ -86,8 +86,9 @@ const undoFailed: Run = (call, event, nowMs) => {
     case "publish":
       return leaveRtc(call, event, nowMs);
     case "join":
-    case "attach":
       return leaveMedia(call, event, nowMs);
+    case "attach":
+      return runActions(["leaveMedia", "hangup"], call, event, nowMs);
     case "renewMedia":
       return hangup(call, event, nowMs);
     case "renewAccess":

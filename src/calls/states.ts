@@ -134,7 +134,10 @@ const ENDS_ANY_TIME = {
 
 const CONFERENCE_COMES_AND_GOES = { "rtc.alone": NOTED, "rtc.accompanied": NOTED } as const;
 
-/** What finishes after the call was given up is undone: a prepared ghost leaves, a joined SFU connection closes, an answered leg is hung up. */
+/**
+ * What finishes after the call was given up is undone: a prepared ghost leaves, a joined SFU connection closes, an answered leg is hung up.
+ * So is a leg that audio was attached to: with livekit-sip joining its room has made the room again.
+ */
 const UNDONE_WHEN_LATE = {
   "leg.answered": { actions: ["hangup"] },
   "leg.mediaReady": { actions: ["hangup"] },
@@ -142,7 +145,7 @@ const UNDONE_WHEN_LATE = {
   "rtc.prepared": { actions: ["leaveRtc"] },
   "rtc.published": { actions: ["leaveRtc"] },
   "media.joined": { actions: ["leaveMedia"] },
-  "media.attached": { actions: ["leaveMedia"] },
+  "media.attached": { actions: ["leaveMedia", "hangup"] },
 } as const satisfies Partial<Record<Trigger, Rule>>;
 
 export const TRANSITIONS: Readonly<Record<CallStateName, Readonly<Partial<Record<Trigger, Rule>>>>> = {

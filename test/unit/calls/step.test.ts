@@ -9,7 +9,7 @@ import { callIn, LEG, newCall } from "./fixtures.ts";
 const STATES = ["routing", "alerting", "connecting", "active", "ending", "ended"] as const satisfies CallStateName[];
 const leg = { legId: LEG };
 const epoch = { epoch: 0 };
-const failed = (operation: "prepare" | "join" | "renewMedia"): CallEvent => ({
+const failed = (operation: "prepare" | "join" | "attach" | "renewMedia"): CallEvent => ({
   type: "operation.failed",
   operation,
   code: "SFU_REFUSED",
@@ -309,5 +309,18 @@ describe("recovery of audio", () => {
       type: "media.setHeld",
       held: true,
     });
+  });
+});
+
+describe("audio that was being attached when the call was given up", () => {
+  const ending = callIn("ending", { audio: "attaching", leg: "ended" });
+
+  test.each([
+    { what: "still is attached", event: { type: "media.attached", ...leg, ...epoch } as CallEvent },
+    { what: "fails", event: { ...failed("attach"), ...leg, ...epoch } as CallEvent },
+  ])("and $what: media leaves and the leg is hung up again, whose room may have been made anew", ({ event }) => {
+    const { effects } = step(ending, event, 1000);
+    expect(effects).toContainEqual({ type: "media.leave" });
+    expect(effects).toContainEqual({ type: "sip.hangup", legId: LEG, outcome: "completed" });
   });
 });
