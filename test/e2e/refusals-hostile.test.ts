@@ -4,7 +4,7 @@ import { connect } from "node:net";
 import { once } from "node:events";
 import { gzipSync } from "node:zlib";
 
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "@jest/globals";
+import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from "@jest/globals";
 
 import { type GoodCall, startGoodCall } from "../support/e2e/good-call.ts";
 import { metric } from "../support/e2e/metrics.ts";
@@ -14,6 +14,7 @@ import { memberEvent, putEvents, putTransaction } from "../support/e2e/transacti
 import { until } from "../support/e2e/until.ts";
 
 const TIMEOUT_MS = 30_000;
+jest.setTimeout(TIMEOUT_MS);
 /** Must not come back in an answer, and must not be in the log. */
 const MARK = "MARK-7f3a";
 const CALLS = "/api/v1/calls";

@@ -1,7 +1,7 @@
 // Numbers that are not called: each refusal says why, makes nothing, and no call beside it notices.
 import { readFile } from "node:fs/promises";
 
-import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import { afterAll, beforeAll, describe, expect, jest, test } from "@jest/globals";
 
 import { type GoodCall, startGoodCall } from "../support/e2e/good-call.ts";
 import { type RoomHand, roomHand, userExists } from "../support/e2e/rooms.ts";
@@ -10,6 +10,7 @@ import { memberEvent, putEvents } from "../support/e2e/transactions.ts";
 import { until } from "../support/e2e/until.ts";
 
 const TIMEOUT_MS = 30_000;
+jest.setTimeout(TIMEOUT_MS);
 
 let scene: Scene;
 let good: GoodCall;

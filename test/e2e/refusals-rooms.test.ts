@@ -1,5 +1,5 @@
 // Rooms that a phone cannot be added to: each refusal names what is missing, and leaves nothing in the room.
-import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import { afterAll, beforeAll, describe, expect, jest, test } from "@jest/globals";
 
 import { type GoodCall, startGoodCall } from "../support/e2e/good-call.ts";
 import { type RoomHand, roomHand } from "../support/e2e/rooms.ts";
@@ -7,6 +7,7 @@ import { type Scene, startScene } from "../support/e2e/scene.ts";
 import { until } from "../support/e2e/until.ts";
 
 const TIMEOUT_MS = 30_000;
+jest.setTimeout(TIMEOUT_MS);
 const NUMBER = "1001";
 
 let scene: Scene;
