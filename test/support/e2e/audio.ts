@@ -114,18 +114,26 @@ export async function staysDeaf(who: Recorded, frequencyHz: number, forMs: numbe
   if (await isHeardFor(forMs)) throw new Error(`${name} hears ${frequencyHz} Hz again`);
 }
 
-/** The same for a member of the call. */
-export async function memberStaysDeaf(member: LabMember, frequencyHz: number, forMs: number): Promise<void> {
-  const heardSince = async (sinceMs: number) =>
-    (await member.heardSince(sinceMs)).some(
-      (tone) => Math.abs(tone.frequencyHz - frequencyHz) <= 10 && tone.levelDbfs > AUDIBLE_DBFS,
-    );
-  await until(`${member.userId} not to hear ${frequencyHz} Hz`, async () =>
-    (await heardSince(nowMs() - 300)) ? undefined : true,
+const memberHears = async (member: LabMember, frequencyHz: number, sinceMs: number): Promise<boolean> =>
+  (await member.heardSince(sinceMs)).some(
+    (tone) => Math.abs(tone.frequencyHz - frequencyHz) <= 10 && tone.levelDbfs > AUDIBLE_DBFS,
   );
+
+/** Waits for a moment in which a member of the call does not hear a tone. */
+export async function memberGoesDeaf(member: LabMember, frequencyHz: number): Promise<void> {
+  await until(`${member.userId} not to hear ${frequencyHz} Hz`, async () =>
+    (await memberHears(member, frequencyHz, nowMs() - 300)) ? undefined : true,
+  );
+}
+
+/** The same, and then makes sure of it for `forMs`. */
+export async function memberStaysDeaf(member: LabMember, frequencyHz: number, forMs: number): Promise<void> {
+  await memberGoesDeaf(member, frequencyHz);
   const sinceMs = nowMs();
   await delay(forMs);
-  if (await heardSince(sinceMs)) throw new Error(`${member.userId} hears ${frequencyHz} Hz again`);
+  if (await memberHears(member, frequencyHz, sinceMs)) {
+    throw new Error(`${member.userId} hears ${frequencyHz} Hz again`);
+  }
 }
 
 /** For each 50 ms: is the tone there? */
