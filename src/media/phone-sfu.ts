@@ -4,6 +4,9 @@ import type { Listener } from "./listener.ts";
 import type { Phone } from "./phone.ts";
 import type { CreateSfuClient, SfuClient } from "./sfu/port.ts";
 
+/** An interrupted connection that is not back after this long is made anew; rtc-node's own attempts can go on for much longer. */
+const MAX_INTERRUPTION_MS = 15_000;
+
 export interface PhoneSfuDeps {
   readonly createSfuClient: CreateSfuClient;
   readonly listener: Listener;
@@ -26,6 +29,10 @@ export const createPhoneSfu = (deps: PhoneSfuDeps): PhoneSfu => {
 
   const open = (session: JoinSession, phone: Phone): SfuClient => {
     const { callId } = session;
+    let interruption: NodeJS.Timeout | undefined;
+    const lost = (message: string): void => {
+      if (phone.track.sfu === client) onFact(callId, { type: "media.sfuLost", message });
+    };
     const client: SfuClient = deps.createSfuClient({
       address: session,
       wants: deps.wants,
@@ -33,12 +40,17 @@ export const createPhoneSfu = (deps: PhoneSfuDeps): PhoneSfu => {
         onFrame: (track, frame) => listener.onFrame(client, track, frame),
         onTrackEnded: (track) => listener.onTrackEnded(client, track),
         onState: (state, message) => {
+          clearTimeout(interruption);
           if (phone.track.sfu !== client) return;
           log.info({ callId, state }, message);
           phone.setSfuConnected(state === "connected");
           if (state === "connected") listener.add(client);
           else listener.remove(client);
-          if (state === "closed") onFact(callId, { type: "media.sfuLost", message });
+          if (state === "closed") lost(message);
+          if (state === "interrupted") {
+            const tooLong = `the SFU connection was not back within ${MAX_INTERRUPTION_MS / 1000} s`;
+            interruption = setTimeout(() => lost(tooLong), MAX_INTERRUPTION_MS).unref();
+          }
         },
       },
     });

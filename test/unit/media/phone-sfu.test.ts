@@ -1,0 +1,76 @@
+import { afterEach, beforeEach, expect, jest, test } from "@jest/globals";
+
+import type { JoinSession, WorkerFact } from "../../../src/media/ipc.ts";
+import { createListener } from "../../../src/media/listener.ts";
+import { createPhone } from "../../../src/media/phone.ts";
+import { createPhoneSfu } from "../../../src/media/phone-sfu.ts";
+import type { SfuClient, SfuEvents } from "../../../src/media/sfu/port.ts";
+import { createTestLog } from "../../support/log.ts";
+
+beforeEach(() => {
+  jest.useFakeTimers();
+});
+afterEach(() => {
+  jest.useRealTimers();
+});
+
+/** A phone whose SFU connections are up at once; `events` are those of its newest connection. */
+const createRun = async () => {
+  const facts: WorkerFact[] = [];
+  const opened: SfuEvents[] = [];
+  const nowMs = () => Date.now();
+  const phone = createPhone({ nowMs, onFact: () => {} });
+  const phoneSfu = createPhoneSfu({
+    createSfuClient: ({ events }) => {
+      opened.push(events);
+      const client: Partial<SfuClient> = {
+        connect: async () => {},
+        close: async () => {},
+        listen: () => {},
+        remoteTracks: () => [],
+      };
+      return client as SfuClient;
+    },
+    listener: createListener(8000, nowMs),
+    wants: () => false,
+    log: createTestLog().log,
+    onFact: (_callId, fact) => facts.push(fact),
+  });
+  const session = { callId: "call" } as JoinSession;
+  await phoneSfu.replace(session, phone);
+  return { facts, events: opened[0] as SfuEvents, rejoin: () => phoneSfu.replace(session, phone) };
+};
+
+test("an interruption that lasts makes a new connection be asked for, once", async () => {
+  const { facts, events } = await createRun();
+  events.onState("interrupted", "interrupted");
+  jest.advanceTimersByTime(14_999);
+  expect(facts).toEqual([]);
+  jest.advanceTimersByTime(60_000);
+  expect(facts).toEqual([{ type: "media.sfuLost", message: "the SFU connection was not back within 15 s" }]);
+});
+
+test("an interruption that ends is none", async () => {
+  const { facts, events } = await createRun();
+  events.onState("interrupted", "interrupted");
+  jest.advanceTimersByTime(14_999);
+  events.onState("connected", "back");
+  jest.advanceTimersByTime(60_000);
+  expect(facts).toEqual([]);
+});
+
+test("a connection that was replaced meanwhile is not missed", async () => {
+  const { facts, events, rejoin } = await createRun();
+  events.onState("interrupted", "interrupted");
+  await rejoin();
+  jest.advanceTimersByTime(60_000);
+  expect(facts).toEqual([]);
+});
+
+test("a connection that is closed is missed at once, and once", async () => {
+  const { facts, events } = await createRun();
+  events.onState("interrupted", "interrupted");
+  events.onState("closed", "the SFU closed the connection");
+  jest.advanceTimersByTime(60_000);
+  expect(facts).toEqual([{ type: "media.sfuLost", message: "the SFU closed the connection" }]);
+});
