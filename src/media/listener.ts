@@ -97,28 +97,35 @@ export const createListener = (initialRateHz: SampleRateHz, nowMs: () => number)
     remove(client) {
       const at = clients.indexOf(client);
       if (at >= 0) clients.splice(at, 1);
-      if (client === next?.client) next.heard();
-      if (client !== active) return;
+      if (!sources.has(client)) return;
       stop(client);
+      if (client === next?.client) {
+        const { heard } = next;
+        // First, so that nobody takes it for a successor any more.
+        next = undefined;
+        heard();
+      }
+      if (client !== active) return;
       active = undefined;
       const successor = next?.client ?? clients[0];
       if (successor !== undefined) takeJob(successor);
     },
     async handOver(client) {
-      if (client !== active) return;
-      const successor = clients.find((other) => other !== client);
-      if (successor === undefined) return;
-      const heard = Promise.withResolvers<void>();
-      next = { client: successor, heard: heard.resolve };
-      prepare(successor);
-      if (hearsEverybody(successor)) heard.resolve();
-      const timer = setTimeout(heard.resolve, HANDOVER_TIMEOUT_MS);
-      await heard.promise;
-      clearTimeout(timer);
-      // It may have been lost meanwhile, or the old one; `remove` has then chosen already.
-      if (active === client && next?.client === successor && clients.includes(successor)) {
-        takeJob(successor);
-        stop(client);
+      // Again when the successor was lost meanwhile, so that phones that leave together do not leave the others without a listener.
+      while (client === active) {
+        const successor = clients.find((other) => other !== client);
+        if (successor === undefined) return;
+        const heard = Promise.withResolvers<void>();
+        next = { client: successor, heard: heard.resolve };
+        prepare(successor);
+        if (hearsEverybody(successor)) heard.resolve();
+        const timer = setTimeout(heard.resolve, HANDOVER_TIMEOUT_MS);
+        await heard.promise;
+        clearTimeout(timer);
+        if (active === client && next?.client === successor) {
+          takeJob(successor);
+          stop(client);
+        }
       }
     },
     setRate(sampleRateHz) {
