@@ -80,12 +80,8 @@ export const createListener = (initialRateHz: SampleRateHz, nowMs: () => number)
     known.set(track, source);
     return source;
   };
-  /** True when the next connection has a frame of every track that the active one hears. */
-  const hearsEverybody = (client: SfuClient): boolean => {
-    const heard = new Set([...(sources.get(client)?.keys() ?? [])].map((track) => track.trackId));
-    const wanted = active === undefined ? [] : [...(sources.get(active)?.keys() ?? [])];
-    return wanted.every((track) => heard.has(track.trackId));
-  };
+  const hearsEverybody = (client: SfuClient): boolean =>
+    active === undefined || hasAllOf(sources.get(client), sources.get(active));
 
   return {
     add(client) {
@@ -111,22 +107,19 @@ export const createListener = (initialRateHz: SampleRateHz, nowMs: () => number)
       if (successor !== undefined) takeJob(successor);
     },
     async handOver(client) {
-      // Again when the successor was lost meanwhile, so that phones that leave together do not leave the others without a listener.
-      while (client === active) {
-        const successor = clients.find((other) => other !== client);
-        if (successor === undefined) return;
-        const heard = Promise.withResolvers<void>();
-        next = { client: successor, heard: heard.resolve };
-        prepare(successor);
-        if (hearsEverybody(successor)) heard.resolve();
-        const timer = setTimeout(heard.resolve, HANDOVER_TIMEOUT_MS);
-        await heard.promise;
-        clearTimeout(timer);
-        if (active === client && next?.client === successor) {
-          takeJob(successor);
-          stop(client);
-        }
-      }
+      if (client !== active) return;
+      const successor = clients.find((other) => other !== client);
+      if (successor === undefined) return;
+      const heard = Promise.withResolvers<void>();
+      next = { client: successor, heard: heard.resolve };
+      prepare(successor);
+      if (hearsEverybody(successor)) heard.resolve();
+      await atMost(HANDOVER_TIMEOUT_MS, heard);
+      if (active !== client) return;
+      // Another one when it was lost meanwhile: phones that leave together must not leave the others without a listener.
+      if (next?.client !== successor) return this.handOver(client);
+      takeJob(successor);
+      stop(client);
     },
     setRate(sampleRateHz) {
       if (rateHz === sampleRateHz) return;
@@ -175,6 +168,20 @@ export const createListener = (initialRateHz: SampleRateHz, nowMs: () => number)
       return counts;
     },
   };
+};
+
+type Sources = ReadonlyMap<RemoteTrack, Source>;
+
+/** True when the next connection has a frame of every track that the active one hears. */
+const hasAllOf = (next: Sources = new Map(), active: Sources = new Map()): boolean => {
+  const heard = new Set([...next.keys()].map(({ trackId }) => trackId));
+  return [...active.keys()].every(({ trackId }) => heard.has(trackId));
+};
+
+const atMost = async (timeoutMs: number, { promise, resolve }: PromiseWithResolvers<void>): Promise<void> => {
+  const timer = setTimeout(resolve, timeoutMs);
+  await promise;
+  clearTimeout(timer);
 };
 
 /** The newest keys of each member. */
