@@ -44,7 +44,7 @@ export interface RequestCodes {
 export const API_CODES: RequestCodes = {
   badRequest: "BAD_REQUEST",
   tooLarge: "BAD_REQUEST",
-  notFound: "BAD_REQUEST",
+  notFound: "NOT_FOUND",
 };
 
 /** As the Matrix specification names them (Client-Server API, "Standard error response"). */

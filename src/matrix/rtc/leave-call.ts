@@ -1,4 +1,4 @@
-import { leaveRoom } from "./enter-room.ts";
+import { leaveRoom } from "../room/enter-room.ts";
 import { cancelDelayedLeaves, emptyMembership } from "./leftovers.ts";
 import { memberStateKey } from "./member-events.ts";
 import type { SessionContext } from "./session-context.ts";

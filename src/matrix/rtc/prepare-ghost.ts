@@ -1,7 +1,7 @@
 import type { Room } from "matrix-js-sdk";
 import { userId } from "../../ids.ts";
 import { createCallSession, type CallSession } from "./call-session.ts";
-import { joinRoom } from "./enter-room.ts";
+import { joinRoom } from "../room/enter-room.ts";
 import { watchOtherSfus } from "./other-sfu.ts";
 import { openGhostDevice, type GhostDevice } from "./ghost-device.ts";
 import { cancelDelayedLeaves, emptyMemberships } from "./leftovers.ts";

@@ -2,7 +2,7 @@ import type { RtcPort, SfuAccess } from "../../calls/ports.ts";
 import { GatewayError } from "../../errors.ts";
 import type { CallId, DeviceId, GhostUserId, RoomId } from "../../ids.ts";
 import { createGhostSession, type GhostSession } from "./ghost-session.ts";
-import { joinRoom, leaveRoom } from "./enter-room.ts";
+import { joinRoom, leaveRoom } from "../room/enter-room.ts";
 import { cancelDelayedLeaves, deleteDevices, emptyMemberships } from "./leftovers.ts";
 import { writeNoticeOnce } from "./notice-once.ts";
 import type { GhostSessionDeps, GhostSessionRequest } from "./session-context.ts";

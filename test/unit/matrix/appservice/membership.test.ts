@@ -36,7 +36,7 @@ test("a refused join says what happened", async () => {
   fake.answer("POST", /join/, { status: 403, body: { errcode: "M_FORBIDDEN", error: "not invited" } });
   await expect(make().membership.join(GHOST, ROOM)).rejects.toMatchObject({
     code: "HOMESERVER_REFUSED",
-    message: "The room cannot be joined: the invite is gone or was taken back",
+    message: "The phone may not join !r:example.org: M_FORBIDDEN",
   });
 });
 

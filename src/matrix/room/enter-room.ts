@@ -18,13 +18,13 @@ export const joinRoom = async (homeserver: Homeserver, user: UserId, room: RoomI
   }
 };
 
-/** Leaves a room; one that was left already is fine. */
-export const leaveRoom = async (homeserver: Homeserver, user: UserId, room: RoomId): Promise<void> => {
+/** Leaves a room or rejects its invite; one that was left already is fine. People see the reason. */
+export const leaveRoom = async (homeserver: Homeserver, user: UserId, room: RoomId, reason?: string): Promise<void> => {
   try {
     await homeserver.request({
       method: "POST",
       path: matrixPath("client/v3", "rooms", room, "leave"),
-      body: {},
+      body: reason === undefined ? {} : { reason },
       as: { userId: user },
     });
   } catch (error) {
