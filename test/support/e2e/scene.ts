@@ -1,5 +1,5 @@
 import type { LabUser } from "../../../deploy/lab/homeserver.ts";
-import { type Lab, type LabPart, startLab } from "../../../deploy/lab/lab.ts";
+import { type Lab, type LabOptions, type LabPart, startLab } from "../../../deploy/lab/lab.ts";
 import type { LabMemberOptions } from "../../../deploy/lab/member/member.ts";
 import { type LabMemberProcess, spawnLabMember } from "../../../deploy/lab/member/process.ts";
 import { mergeTrees } from "../../../deploy/lab/overlay.ts";
@@ -55,6 +55,7 @@ export interface Scene {
 
 export interface SceneOptions extends GatewayOptions {
   readonly parts?: LabPart[];
+  readonly rateLimits?: LabOptions["rateLimits"];
   readonly onProgress?: (line: string) => void;
 }
 
@@ -66,11 +67,12 @@ const TEST_LIMITS = {
 };
 
 export async function startScene(options: SceneOptions = {}): Promise<Scene> {
-  const { parts = [], onProgress, ...gateway } = options;
+  const { parts = [], rateLimits = "lab", onProgress, ...gateway } = options;
   // For looking at logs after a failure: the folder is kept when it is named.
   const folder = process.env["E2E_FOLDER"];
   const lab = await startLab({
     parts: ["gateway", "phones", ...parts],
+    rateLimits,
     gateway: { ...gateway, config: mergeTrees(TEST_LIMITS, gateway.config ?? {}) },
     ...(folder === undefined ? {} : { folder }),
     ...(onProgress === undefined ? {} : { onProgress }),
