@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, expect, test } from "@jest/globals";
+import { expect, test } from "@jest/globals";
 import type { SfuAccess } from "../../../src/calls/ports.ts";
 import type { RoomId } from "../../../src/ids.ts";
 import { MEDIA_KEY_EVENT } from "../../../src/matrix/crypto/media-key-gate.ts";
@@ -8,32 +8,20 @@ import {
   createTestGateway,
   deviceOf,
   newCall,
-  startRtcLab,
   type RtcLab,
   type TestGateway,
 } from "../../support/matrix/rtc-lab.ts";
+import { useRtcLab } from "../../support/matrix/use-rtc-lab.ts";
 
 let rtcLab: RtcLab;
 let gateway: TestGateway;
 let alice: Member;
 let bob: Member;
 let room: RoomId;
-const members: Member[] = [];
 
-beforeAll(async () => {
-  rtcLab = await startRtcLab();
-}, 600_000);
-afterAll(async () => rtcLab?.[Symbol.asyncDispose]());
-afterEach(async () => {
-  await Promise.all(members.splice(0).map((member) => member[Symbol.asyncDispose]()));
+const { newClient, newMember } = useRtcLab((started) => {
+  rtcLab = started;
 });
-
-const newMember = async (name: string): Promise<Member> => {
-  const user = await rtcLab.lab.homeserver.createUser(`${name}-${crypto.randomUUID()}`, { displayName: name });
-  const member = await rtcLab.member(user);
-  members.push(member);
-  return member;
-};
 
 /** An encrypted room in which alice is in the call and bob is not yet. */
 const startCall = async (): Promise<void> => {
@@ -56,19 +44,12 @@ const keyOf =
 
 test("a phone and a member have each other's first key at once", async () => {
   await startCall();
-  const startedMs = performance.now();
   const call = newCall(room, rtcLab.newGhost());
   const access = await gateway.rtc.prepare(call.request, call.facts.push);
-  const preparedMs = performance.now();
   await gateway.rtc.publish(call.request.callId);
-  const publishedMs = performance.now();
   const own = await gateway.keys.next("own key", keyOf(access.identity));
   const heard = await alice.keys.next("key of the phone", keyOf(access.identity));
   const theirs = await gateway.keys.next("alice's key", keyOf(alice.identity));
-  const keysMs = performance.now();
-  const ready = gateway.logLines.find(({ message }) => message === "the ghost is ready");
-  const times = { prepare: preparedMs - startedMs, publish: publishedMs - preparedMs, keys: keysMs - publishedMs };
-  console.log("milliseconds", times, ready?.fields);
 
   expect(access).toMatchObject({ encrypted: true, transportUrl: rtcLab.lab.tokenService.url });
   expect(heard).toEqual({ identity: access.identity, index: 0, key: own.key });
@@ -194,8 +175,7 @@ test("keys in clear, of another device, of strangers and malformed ones are drop
 
   // A second device of alice claims to be the one in the call.
   const login = await rtcLab.lab.homeserver.login(alice.user.userId.slice(1, alice.user.userId.indexOf(":")));
-  const second = await rtcLab.member(login);
-  members.push(second);
+  const second = await newClient(login);
   await second.room(room);
   await second.client.getCrypto()?.getUserDeviceInfo([call.request.ghost], true);
   await second.client.encryptAndSendToDevice(MEDIA_KEY_EVENT, target, keyContent(device));

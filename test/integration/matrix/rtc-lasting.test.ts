@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, expect, test } from "@jest/globals";
+import { expect, test } from "@jest/globals";
 import { RoomStateEvent, type MatrixEvent } from "matrix-js-sdk";
 import type { RoomId } from "../../../src/ids.ts";
 import { MEMBER_STATE_EVENT } from "../../../src/matrix/rtc/member-events.ts";
@@ -9,25 +9,22 @@ import {
   createTestGateway,
   deviceOf,
   newCall,
-  startRtcLab,
   type RtcLab,
   type TestGateway,
 } from "../../support/matrix/rtc-lab.ts";
+import { useRtcLab } from "../../support/matrix/use-rtc-lab.ts";
 
 let rtcLab: RtcLab;
 let gateway: TestGateway;
 let alice: Member;
 let room: RoomId;
 
-beforeAll(async () => {
-  rtcLab = await startRtcLab();
-}, 600_000);
-afterAll(async () => rtcLab?.[Symbol.asyncDispose]());
-afterEach(async () => alice?.[Symbol.asyncDispose]());
+const { newMember } = useRtcLab((started) => {
+  rtcLab = started;
+});
 
 const startCall = async (options: Parameters<typeof createTestGateway>[1] = {}): Promise<void> => {
-  const user = await rtcLab.lab.homeserver.createUser(`alice-${crypto.randomUUID()}`, { displayName: "Alice" });
-  alice = await rtcLab.member(user);
+  alice = await newMember("alice");
   room = await createCallRoom(rtcLab, { creator: alice.user, encrypted: true, name: "Call" });
   gateway = createTestGateway(rtcLab, options);
   await alice.join(room);

@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, expect, test } from "@jest/globals";
+import { expect, test } from "@jest/globals";
 import type { GhostUserId, RoomId } from "../../../src/ids.ts";
 import type { Member } from "../../support/matrix/member.ts";
 import {
@@ -6,10 +6,10 @@ import {
   createTestGateway,
   deviceOf,
   newCall,
-  startRtcLab,
   type RtcLab,
   type TestGateway,
 } from "../../support/matrix/rtc-lab.ts";
+import { useRtcLab } from "../../support/matrix/use-rtc-lab.ts";
 
 const MEMBER = "org.matrix.msc3401.call.member";
 
@@ -17,22 +17,10 @@ let rtcLab: RtcLab;
 let gateway: TestGateway;
 let alice: Member;
 let room: RoomId;
-const members: Member[] = [];
 
-beforeAll(async () => {
-  rtcLab = await startRtcLab();
-}, 600_000);
-afterAll(async () => rtcLab?.[Symbol.asyncDispose]());
-afterEach(async () => {
-  await Promise.all(members.splice(0).map((member) => member[Symbol.asyncDispose]()));
+const { newMember } = useRtcLab((started) => {
+  rtcLab = started;
 });
-
-const newMember = async (name: string): Promise<Member> => {
-  const user = await rtcLab.lab.homeserver.createUser(`${name}-${crypto.randomUUID()}`, { displayName: name });
-  const member = await rtcLab.member(user);
-  members.push(member);
-  return member;
-};
 
 const startCall = async (
   options: { powerLevels?: Record<string, unknown>; roomVersion?: string } = {},

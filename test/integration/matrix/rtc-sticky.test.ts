@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, expect, test } from "@jest/globals";
+import { expect, test } from "@jest/globals";
 import type { RoomId } from "../../../src/ids.ts";
 import type { RtcDeps } from "../../../src/matrix/rtc/rtc.ts";
 import { stickyMembersOf } from "../../../src/matrix/rtc/sticky-members.ts";
@@ -8,10 +8,10 @@ import {
   createCallRoom,
   createTestGateway,
   newCall,
-  startRtcLab,
   type RtcLab,
   type TestGateway,
 } from "../../support/matrix/rtc-lab.ts";
+import { useRtcLab } from "../../support/matrix/use-rtc-lab.ts";
 
 // Element Call in `matrix_2_0` mode: members are sticky events (MSC4354) and have hashed LiveKit identities.
 
@@ -21,22 +21,10 @@ let alice: Member;
 /** A client that was in the room before, as the gateway's bot is. */
 let observer: Member;
 let room: RoomId;
-const members: Member[] = [];
 
-beforeAll(async () => {
-  rtcLab = await startRtcLab();
-}, 600_000);
-afterAll(async () => rtcLab?.[Symbol.asyncDispose]());
-afterEach(async () => {
-  await Promise.all(members.splice(0).map((member) => member[Symbol.asyncDispose]()));
+const { newMember } = useRtcLab((started) => {
+  rtcLab = started;
 });
-
-const newMember = async (name: string): Promise<Member> => {
-  const user = await rtcLab.lab.homeserver.createUser(`${name}-${crypto.randomUUID()}`, { displayName: name });
-  const member = await rtcLab.member(user);
-  members.push(member);
-  return member;
-};
 
 /** Alice is in the call with a sticky membership. Gives her identity on the SFU. */
 const startCall = async (encrypted: boolean, options: () => Partial<RtcDeps> = () => ({})): Promise<string> => {
