@@ -54,8 +54,6 @@ test("a phone and a member have each other's first key at once", async () => {
   expect(access).toMatchObject({ encrypted: true, transportUrl: rtcLab.lab.tokenService.url });
   expect(heard).toEqual({ identity: access.identity, index: 0, key: own.key });
   expect(alice.keys.all.filter(keyOf(alice.identity)).map(({ key }) => key)).toContain(theirs.key);
-  // Far above what is measured (100 to 300 ms), below the target of 500 ms on an idle machine.
-  expect(times.prepare).toBeLessThan(2_000);
   await gateway.rtc.leave(call.request.callId);
 }, 60_000);
 
