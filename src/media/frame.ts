@@ -10,5 +10,10 @@ export const samplesPerFrame = (sampleRateHz: SampleRateHz): number => (sampleRa
  * Payload and samples belong to the sender and are overwritten with its next frame: whoever keeps them copies them.
  */
 export type Frame =
-  | { readonly codec: "alaw" | "ulaw" | "opus"; readonly payload: Uint8Array }
+  | {
+      readonly codec: "alaw" | "ulaw" | "opus";
+      readonly payload: Uint8Array;
+      /** Frames of 20 ms that are missing for good right before this one: a decoder fills the gap. 0 for a frame that is to be sent. */
+      readonly lost: number;
+    }
   | { readonly codec: "slin"; readonly sampleRateHz: SampleRateHz; readonly samples: Int16Array };

@@ -46,7 +46,7 @@ export const createEncoder = (sourceRateHz: SampleRateHz, format: FrameFormat): 
     return (samples) => ({ codec: "slin", sampleRateHz: format.sampleRateHz, samples: convert(samples) });
   }
   const payload = new Uint8Array(samplesPerFrame(8000));
-  const frame: Frame = { codec: format.codec, payload };
+  const frame: Frame = { codec: format.codec, payload, lost: 0 };
   return (samples) => {
     encodeG711(format.codec, convert(samples), payload);
     return frame;

@@ -4,7 +4,7 @@ import type { Frame } from "../../../src/media/frame.ts";
 import { createOutgoingTrack } from "../../../src/media/outgoing-track.ts";
 import type { SfuClient } from "../../../src/media/sfu/port.ts";
 
-const VOICE: Frame = { codec: "alaw", payload: new Uint8Array(160) };
+const VOICE: Frame = { codec: "alaw", payload: new Uint8Array(160), lost: 0 };
 
 /** A track on a clock of its own: every 20 ms one tick, and the frames of the phone that have come by then. */
 const createRun = () => {
