@@ -1,6 +1,7 @@
 import type { MediaKey } from "../calls/ports.ts";
-import { createDecoder } from "./codecs/transcode.ts";
-import { type Frame, type SampleRateHz, samplesPerFrame } from "./frame.ts";
+import { isOpusDtx } from "./codecs/opus.ts";
+import { createDecoder, type DecodedFrames } from "./codecs/transcode.ts";
+import { type Frame, MAX_MADE_UP_FRAMES, type SampleRateHz } from "./frame.ts";
 import { createFrameQueue, type FrameQueue } from "./frame-queue.ts";
 import type { Mixer } from "./mixer.ts";
 import type { RemoteTrack, SfuClient } from "./sfu/port.ts";
@@ -13,7 +14,7 @@ const KEYS_PER_MEMBER = 8;
 
 interface Source {
   readonly queue: FrameQueue;
-  readonly decode: (frame: Frame) => Int16Array | undefined;
+  readonly decode: (frame: Frame) => DecodedFrames;
 }
 
 /**
@@ -70,21 +71,24 @@ export const createListener = (initialRateHz: SampleRateHz, nowMs: () => number)
     active = client;
     next = undefined;
   };
-  const sourceOf = (client: SfuClient, track: RemoteTrack): Source | undefined => {
+  const sourceOf = (client: SfuClient, track: RemoteTrack, frame: Frame): Source | undefined => {
     const known = sources.get(client);
     if (known === undefined) return undefined;
     const source = known.get(track) ?? {
-      queue: createFrameQueue(samplesPerFrame(rateHz), nowMs),
+      // A client that gives samples has smoothed them already.
+      queue: createFrameQueue(rateHz, frame.codec === "slin" ? "smoothed" : "network", nowMs),
       decode: createDecoder(rateHz),
     };
     known.set(track, source);
     return source;
   };
-  /** True when the next connection has a frame of every track that the active one hears. */
+  const sourcesOf = (client: SfuClient | undefined): readonly [RemoteTrack, Source][] => [
+    ...((client === undefined ? undefined : sources.get(client)) ?? []),
+  ];
+  /** True when the next connection has a frame of every track that the active one hears; of a silent one none may come. */
   const hearsEverybody = (client: SfuClient): boolean => {
-    const heard = new Set([...(sources.get(client)?.keys() ?? [])].map((track) => track.trackId));
-    const wanted = active === undefined ? [] : [...(sources.get(active)?.keys() ?? [])];
-    return wanted.every((track) => heard.has(track.trackId));
+    const heard = new Set(sourcesOf(client).map(([track]) => track.trackId));
+    return sourcesOf(active).every(([track, { queue }]) => queue.isResting() || heard.has(track.trackId));
   };
 
   return {
@@ -134,10 +138,11 @@ export const createListener = (initialRateHz: SampleRateHz, nowMs: () => number)
       for (const client of sources.keys()) client.setKey(key);
     },
     onFrame(client, track, frame) {
-      const source = sourceOf(client, track);
-      const samples = source?.decode(frame);
-      if (samples === undefined) return;
-      source?.queue.push(samples);
+      const source = sourceOf(client, track, frame);
+      if (source === undefined) return;
+      const madeUp = frame.codec === "slin" ? 0 : Math.min(frame.lost, MAX_MADE_UP_FRAMES);
+      source.decode(frame).forEach((samples, i) => source.queue.push(samples, i < madeUp));
+      if (frame.codec === "opus" && isOpusDtx(frame.payload)) source.queue.rest();
       if (client === next?.client && hearsEverybody(client)) next.heard();
     },
     onTrackEnded(client, track) {
@@ -150,12 +155,18 @@ export const createListener = (initialRateHz: SampleRateHz, nowMs: () => number)
       for (const known of sources.values()) for (const { queue } of known.values()) queue.clear();
     },
     mixInto(mixer) {
-      if (active === undefined) return;
-      for (const [track, { queue }] of sources.get(active) ?? []) {
+      // The next connection keeps step, so that there is nothing to catch up with when it takes over.
+      for (const [, { queue }] of sourcesOf(next?.client)) {
+        queue.pop();
+        queue.takeCounts();
+      }
+      for (const [track, { queue }] of sourcesOf(active)) {
+        if (track.muted) queue.rest();
         const samples = queue.pop();
         if (samples !== undefined) mixer.add(samples);
-        else if (!track.muted) lost += 1;
-        dropped += queue.takeDropped();
+        const counts = queue.takeCounts();
+        lost += counts.lost;
+        dropped += counts.dropped;
       }
     },
     somebodyTalks: () => active?.remoteTracks().some((track) => !track.muted) ?? false,
