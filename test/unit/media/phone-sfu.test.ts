@@ -19,7 +19,7 @@ const createRun = async () => {
   const facts: WorkerFact[] = [];
   const opened: SfuEvents[] = [];
   const nowMs = () => Date.now();
-  const phone = createPhone({ nowMs, onFact: () => {} });
+  const phone = createPhone({ nowMs, isHeardHere: () => false, onFact: () => {} });
   const phoneSfu = createPhoneSfu({
     createSfuClient: ({ events }) => {
       opened.push(events);
