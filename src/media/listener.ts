@@ -17,6 +17,19 @@ interface Source {
   readonly decode: (frame: Frame) => DecodedFrames;
 }
 
+/** @param frame its first one */
+const createSource = (frame: Frame, rateHz: SampleRateHz, nowMs: () => number): Source => ({
+  // A client that gives samples has smoothed them already.
+  queue: createFrameQueue(rateHz, frame.codec === "slin" ? "smoothed" : "network", nowMs),
+  decode: createDecoder(rateHz),
+});
+
+const takeFrame = ({ queue, decode }: Source, frame: Frame): void => {
+  const madeUp = frame.codec === "slin" ? 0 : Math.min(frame.lost, MAX_MADE_UP_FRAMES);
+  decode(frame).forEach((samples, i) => queue.push(samples, i < madeUp));
+  if (frame.codec === "opus" && isOpusDtx(frame.payload)) queue.rest();
+};
+
 /**
  * Hears the conference for all its phones: of their SFU connections exactly one subscribes to the remote tracks, so that each is
  * received, decrypted and decoded once. The member keys live here and move with the job.
@@ -74,11 +87,7 @@ export const createListener = (initialRateHz: SampleRateHz, nowMs: () => number)
   const sourceOf = (client: SfuClient, track: RemoteTrack, frame: Frame): Source | undefined => {
     const known = sources.get(client);
     if (known === undefined) return undefined;
-    const source = known.get(track) ?? {
-      // A client that gives samples has smoothed them already.
-      queue: createFrameQueue(rateHz, frame.codec === "slin" ? "smoothed" : "network", nowMs),
-      decode: createDecoder(rateHz),
-    };
+    const source = known.get(track) ?? createSource(frame, rateHz, nowMs);
     known.set(track, source);
     return source;
   };
@@ -140,9 +149,7 @@ export const createListener = (initialRateHz: SampleRateHz, nowMs: () => number)
     onFrame(client, track, frame) {
       const source = sourceOf(client, track, frame);
       if (source === undefined) return;
-      const madeUp = frame.codec === "slin" ? 0 : Math.min(frame.lost, MAX_MADE_UP_FRAMES);
-      source.decode(frame).forEach((samples, i) => source.queue.push(samples, i < madeUp));
-      if (frame.codec === "opus" && isOpusDtx(frame.payload)) source.queue.rest();
+      takeFrame(source, frame);
       if (client === next?.client && hearsEverybody(client)) next.heard();
     },
     onTrackEnded(client, track) {

@@ -1,6 +1,7 @@
 import type { PromptName } from "../calls/ports.ts";
 import { GatewayError } from "../errors.ts";
 import { createAudioWatch } from "./audio-watch.ts";
+import { isOpusDtx } from "./codecs/opus.ts";
 import { createDecoder, createEncoder } from "./codecs/transcode.ts";
 import { type Frame, MAX_MADE_UP_FRAMES, type SampleRateHz, samplesPerFrame } from "./frame.ts";
 import { createFrameQueue } from "./frame-queue.ts";
@@ -75,6 +76,7 @@ export const createPhone = ({ nowMs, isHeardHere, onFact }: PhoneOptions): Phone
       queue.push(samples, i < madeUp);
       if (samples !== undefined && meters.fromPhone.measure(samples)) audible = true;
     });
+    if (frame.codec === "opus" && isOpusDtx(frame.payload)) queue.rest();
     return audible;
   };
   const passes = (): boolean => bridged && !held;
