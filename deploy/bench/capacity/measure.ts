@@ -117,8 +117,8 @@ export const measureCapacity = async (options: CapacityOptions): Promise<Capacit
     // A member that hears everybody decodes everybody: with a hundred phones that is a core by itself.
     talkerHears: false,
   });
-  const { lab, talker, join, bob, alice } = conference;
-  const subscriber = scope.use(await join(bob, { hears: [alice.userId, lab.gateway.ghost(FIRST_NUMBER)] }));
+  const { lab, talker, bob, alice } = conference;
+  const subscriber = scope.use(await conference.join(bob, { hears: [alice.userId, lab.gateway.ghost(FIRST_NUMBER)] }));
   const calls: Call[] = [];
   const rows: CapacityRow[] = [];
   let firstMemoryMb = 0;
