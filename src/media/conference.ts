@@ -116,6 +116,7 @@ export const createConference = (deps: ConferenceDeps): Conference => {
       }
       phone.leg = leg;
       fitRate(leg);
+      await sfu.fitLeg(phone);
     },
     bridge(callId) {
       callOf(callId).phone.bridge();
@@ -129,7 +130,7 @@ export const createConference = (deps: ConferenceDeps): Conference => {
     setKey(callId, key) {
       const call = calls.get(callId);
       if (call === undefined) return;
-      if (key.identity === call.identity) call.phone.track.sfu?.setKey(key);
+      if (key.identity === call.identity) sfu.setOwnKey(call.phone, key);
       else if (!isOurs(key.identity)) listener.setKey(key);
     },
     setMembers(callId, identities) {

@@ -91,9 +91,7 @@ export const createListener = (initialRateHz: SampleRateHz, nowMs: () => number)
     known.set(track, source);
     return source;
   };
-  const sourcesOf = (client: SfuClient | undefined): readonly [RemoteTrack, Source][] => [
-    ...((client === undefined ? undefined : sources.get(client)) ?? []),
-  ];
+  const sourcesOf = (client: SfuClient | undefined) => [...((client && sources.get(client)) ?? [])];
   /** True when the next connection has a frame of every track that the active one hears; of a silent one none may come. */
   const hearsEverybody = (client: SfuClient): boolean => {
     const heard = new Set(sourcesOf(client).map(([track]) => track.trackId));
