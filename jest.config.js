@@ -22,7 +22,11 @@ const project = (displayName) => ({
 });
 
 export default {
-  projects: [project("unit"), project("integration"), project("e2e")],
+  projects: [
+    { ...project("unit"), setupFiles: ["<rootDir>/test/support/opus-wasm.js"] },
+    project("integration"),
+    project("e2e"),
+  ],
   // matrix-js-sdk's stopClient() leaves an uncleared 80-110 s request timer behind.
   forceExit: true,
 };

@@ -227,6 +227,7 @@ const createMedia = ({ config, log, metrics }: Foundation): MediaPool =>
     log,
     maxCallsPerWorker: config.media.maxCallsPerWorker,
     maxJoinsPerWorker: config.media.recycleAfterJoins,
+    sfuClient: config.media.sfuClient,
     onWorkerLost: () => metrics.workerRestarted(),
     onCallEnded: (_call, stats) => {
       metrics.callAudio("fromPhone", stats.fromPhone);

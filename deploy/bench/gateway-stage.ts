@@ -2,7 +2,14 @@
 import { mergeTrees } from "../lab/overlay.ts";
 import { createCaller, type Dial, until } from "./call.ts";
 import { childrenOf, treeOf } from "./processes.ts";
-import { type Conference, openConference, type Stage, type StageOptions, warmUp } from "./stage.ts";
+import {
+  type Conference,
+  type ConferenceOptions,
+  openConference,
+  type Stage,
+  type StageOptions,
+  warmUp,
+} from "./stage.ts";
 
 /** More calls than people make, from one API token. */
 const LIMITS = { policy: { attempts_per_minute: 1000 }, limits: { calls_per_user: 100, calls: 100 } };
@@ -47,30 +54,38 @@ export interface GatewayStage extends Stage {
   gatewayPid(): number;
 }
 
-export const startGatewayStage = async (options: StageOptions): Promise<GatewayStage> => {
-  const { engine, progress, config = {} } = options;
-  await using scope = new AsyncDisposableStack();
-  const usesLivekitSip = engine === "livekit-sip";
+/** A conference in an encrypted room that calls come into through the gateway. Everything ends with `scope`. */
+export const openGatewayConference = async (
+  scope: AsyncDisposableStack,
+  options: StageOptions & Pick<ConferenceOptions, "talkerHears">,
+): Promise<Conference & Pick<Stage, "call">> => {
+  const usesLivekitSip = options.engine === "livekit-sip";
   const conference = await openConference(scope, {
     ...options,
     parts: ["gateway", ...(usesLivekitSip ? (["livekit-sip"] as const) : [])],
     encrypted: true,
     prepareRoom: inviteBot,
-    gateway: { trunk: usesLivekitSip ? "livekit-sip" : "xivo", config: mergeTrees(LIMITS, config) },
+    gateway: { trunk: usesLivekitSip ? "livekit-sip" : "xivo", config: mergeTrees(LIMITS, options.config ?? {}) },
   });
-  const { lab, talker, telephones } = conference;
-  const call = createCaller(dialThroughGateway(conference), talker, telephones);
-  await warmUp(call, progress);
+  const call = createCaller(dialThroughGateway(conference), conference.talker, conference.telephones);
+  return { ...conference, call };
+};
+
+export const startGatewayStage = async (options: StageOptions): Promise<GatewayStage> => {
+  await using scope = new AsyncDisposableStack();
+  const conference = await openGatewayConference(scope, options);
+  const { lab, call } = conference;
+  await warmUp(call, options.progress);
+  const sipEngine = options.engine === "livekit-sip" ? "livekit-sip" : "trunk-peer";
   const gatewayPid = (): number => lab.gateway.process().pid;
   const everything = scope.move();
   return {
     ...conference,
-    engine,
-    call,
+    engine: options.engine,
     gatewayPid,
     workerPids: () => childrenOf(gatewayPid()),
     memoryPids: () => treeOf(gatewayPid()),
-    allPids: () => [...treeOf(gatewayPid()), ...treeOf(lab.process(usesLivekitSip ? "livekit-sip" : "trunk-peer").pid)],
+    allPids: () => [...treeOf(gatewayPid()), ...treeOf(lab.process(sipEngine).pid)],
     [Symbol.asyncDispose]: () => everything.disposeAsync(),
   };
 };

@@ -3,6 +3,8 @@ import { existsSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { inspect, parseArgs } from "node:util";
+import { SFU_CLIENTS } from "./capacity/measure.ts";
+import { runCapacity } from "./capacity/run.ts";
 import { BAR_NAMES, BARS, type BarName, barInWords, judge, type Verdict } from "./bars.ts";
 import { findLivekitSip } from "../lab/servers/livekit-sip.ts";
 import { describeMachine, isBusy, loadNow } from "./machine.ts";
@@ -30,7 +32,9 @@ npm run bench -- --engine NAME     only one of ${ENGINES.join(", ")}; the latter
 npm run bench -- --json FILE       writes figures and raw samples
 npm run bench -- --scale 0.1       a tenth of the runs, for a quick look
 npm run bench -- --folder FOLDER   keeps data and logs of the servers in a new folder
-npm run bench -- soak --minutes N  ten phones that come and go for N minutes (60)`;
+npm run bench -- soak --minutes N  ten phones that come and go for N minutes (60)
+npm run bench -- capacity          CPU per phone with --phones 1,10,30,60,100 of them in one encrypted conference, for
+                                   --clients light,native; --json FILE, --svg FILE`;
 
 const fail = (message: string): never => {
   console.error(`${message}\n${HELP}`);
@@ -49,6 +53,9 @@ const readArguments = () => {
         folder: { type: "string" },
         scale: { type: "string", default: "1" },
         minutes: { type: "string", default: "60" },
+        phones: { type: "string", default: "1,10,30,60,100" },
+        clients: { type: "string", default: "light,native" },
+        svg: { type: "string" },
         help: { type: "boolean", default: false },
       },
     });
@@ -64,7 +71,8 @@ if (options.help) {
   process.exit(0);
 }
 const [command] = options.positionals;
-if (options.positionals.length > 1 || (command !== undefined && command !== "soak")) fail(`There is no "${command}".`);
+const COMMANDS = new Set([undefined, "soak", "capacity"]);
+if (options.positionals.length > 1 || !COMMANDS.has(command)) fail(`There is no "${command}".`);
 const positive = (name: string, text: string): number => {
   const value = Number(text);
   return value > 0 && Number.isFinite(value) ? value : fail(`--${name} ${text} is not a number above 0.`);
@@ -172,10 +180,23 @@ const run = async (): Promise<number> => {
   return options.check && missed.length > 0 ? 1 : 0;
 };
 
+const capacity = (): Promise<number> =>
+  runCapacity({
+    clients: options.clients
+      .split(",")
+      .map((name) => SFU_CLIENTS.find((known) => known === name) ?? fail(`There is no SFU client ${name}.`)),
+    counts: options.phones.split(",").map((count) => positive("phones", count)),
+    progress,
+    ...(options.json === undefined ? {} : { json: options.json }),
+    ...(options.svg === undefined ? {} : { svg: options.svg }),
+    ...(options.folder === undefined ? {} : { folder: resolve(options.folder) }),
+  });
+
 // Servers of the lab die with this process; members leave by themselves.
 for (const [signal, code] of [
   ["SIGINT", 130],
   ["SIGTERM", 143],
 ] as const)
   process.once(signal, () => process.exit(code));
-process.exit(command === "soak" ? await soak(minutes, progress) : await run());
+const RUN = { soak: () => soak(minutes, progress), capacity, all: run };
+process.exit(await RUN[command === "soak" || command === "capacity" ? command : "all"]());

@@ -56,6 +56,8 @@ export interface ConferenceOptions extends Pick<StageOptions, "folder"> {
   readonly parts: LabPart[];
   readonly encrypted: boolean;
   readonly gateway?: GatewayOptions;
+  /** Default true. Not hearing anybody, alice costs the same whatever the number of phones. */
+  readonly talkerHears?: boolean;
   /** Before alice joins the call. */
   readonly prepareRoom?: (room: Pick<Conference, "lab" | "roomId" | "alice">) => Promise<void>;
 }
@@ -63,7 +65,7 @@ export interface ConferenceOptions extends Pick<StageOptions, "folder"> {
 /** Starts the servers; alice makes a room and joins its call. Everything ends with `scope`. */
 export const openConference = async (
   scope: AsyncDisposableStack,
-  { parts, encrypted, folder, gateway = {}, prepareRoom }: ConferenceOptions,
+  { parts, encrypted, folder, gateway = {}, talkerHears = true, prepareRoom }: ConferenceOptions,
 ): Promise<Conference> => {
   const lab = scope.use(await startLab({ parts, gateway, ...(folder === undefined ? {} : { folder }) }));
   const telephones = await openTelephones(lab.ports.telephones, lab.ports.pbxSip);
@@ -73,7 +75,7 @@ export const openConference = async (
   await prepareRoom?.({ lab, roomId, alice });
   const join: Conference["join"] = (user, options) =>
     spawnLabMember({ homeserverUrl: lab.homeserver.url, user, roomId, keepMs: 5000, ...options });
-  const talker = scope.use(await join(alice));
+  const talker = scope.use(await join(alice, { hears: talkerHears }));
   await talker.publishTone(TALKER_HZ);
   return { lab, roomId, alice, bob, talker, telephones, join };
 };

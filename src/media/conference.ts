@@ -52,6 +52,7 @@ export const createConference = (deps: ConferenceDeps): Conference => {
   let mixer = createMixer(samplesPerFrame(rateHz));
   const listener = createListener(rateHz, deps.nowMs);
 
+  const isHeardHere = (): boolean => calls.size > 1;
   const callOf = (callId: string): Call => {
     const call = calls.get(callId);
     if (call === undefined) throw new GatewayError("MEDIA_FAILED", "this worker does not know the call");
@@ -82,7 +83,8 @@ export const createConference = (deps: ConferenceDeps): Conference => {
     async join(session) {
       const { callId, identity } = session;
       const known = calls.get(callId);
-      const phone = known?.phone ?? createPhone({ nowMs: deps.nowMs, onFact: (fact) => onFact(callId, fact) });
+      const phone =
+        known?.phone ?? createPhone({ nowMs: deps.nowMs, isHeardHere, onFact: (fact) => onFact(callId, fact) });
       const call = known ?? { phone, identity, members: new Set() };
       call.identity = identity;
       calls.set(callId, call);
@@ -114,6 +116,7 @@ export const createConference = (deps: ConferenceDeps): Conference => {
       }
       phone.leg = leg;
       fitRate(leg);
+      await sfu.fitLeg(phone);
     },
     bridge(callId) {
       callOf(callId).phone.bridge();
@@ -127,7 +130,7 @@ export const createConference = (deps: ConferenceDeps): Conference => {
     setKey(callId, key) {
       const call = calls.get(callId);
       if (call === undefined) return;
-      if (key.identity === call.identity) call.phone.track.sfu?.setKey(key);
+      if (key.identity === call.identity) sfu.setOwnKey(call.phone, key);
       else if (!isOurs(key.identity)) listener.setKey(key);
     },
     setMembers(callId, identities) {

@@ -33,6 +33,8 @@ export interface DirectionStats {
 export interface LevelMeter {
   /** Counts one frame; true when it is audible. */
   measure(samples: Int16Array): boolean;
+  /** Counts one frame whose level is known already; says the same again. */
+  count(audible: boolean): boolean;
   lost(frames: number): void;
   dropped(frames: number): void;
   stats(): DirectionStats;
@@ -46,14 +48,15 @@ export const createLevelMeter = (nowMs: () => number): LevelMeter => {
   let framesLost = 0;
   let framesDropped = 0;
   let lastFrameAtMs: number | undefined;
+  const count = (audible: boolean): boolean => {
+    lastFrameAtMs = nowMs();
+    if (audible) signalFrames += 1;
+    else silenceFrames += 1;
+    return audible;
+  };
   return {
-    measure(samples) {
-      lastFrameAtMs = nowMs();
-      const audible = isAudible(samples);
-      if (audible) signalFrames += 1;
-      else silenceFrames += 1;
-      return audible;
-    },
+    measure: (samples) => count(isAudible(samples)),
+    count,
     lost(frames) {
       framesLost += frames;
     },

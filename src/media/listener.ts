@@ -1,6 +1,7 @@
 import type { MediaKey } from "../calls/ports.ts";
-import { createDecoder } from "./codecs/transcode.ts";
-import { type Frame, type SampleRateHz, samplesPerFrame } from "./frame.ts";
+import { isOpusDtx } from "./codecs/opus.ts";
+import { createDecoder, type DecodedFrames } from "./codecs/transcode.ts";
+import { type Frame, MAX_MADE_UP_FRAMES, type SampleRateHz } from "./frame.ts";
 import { createFrameQueue, type FrameQueue } from "./frame-queue.ts";
 import type { Mixer } from "./mixer.ts";
 import type { RemoteTrack, SfuClient } from "./sfu/port.ts";
@@ -13,8 +14,21 @@ const KEYS_PER_MEMBER = 8;
 
 interface Source {
   readonly queue: FrameQueue;
-  readonly decode: (frame: Frame) => Int16Array | undefined;
+  readonly decode: (frame: Frame) => DecodedFrames;
 }
+
+/** @param frame its first one */
+const createSource = (frame: Frame, rateHz: SampleRateHz, nowMs: () => number): Source => ({
+  // A client that gives samples has smoothed them already.
+  queue: createFrameQueue(rateHz, frame.codec === "slin" ? "smoothed" : "network", nowMs),
+  decode: createDecoder(rateHz),
+});
+
+const takeFrame = ({ queue, decode }: Source, frame: Frame): void => {
+  const madeUp = frame.codec === "slin" ? 0 : Math.min(frame.lost, MAX_MADE_UP_FRAMES);
+  decode(frame).forEach((samples, i) => queue.push(samples, i < madeUp));
+  if (frame.codec === "opus" && isOpusDtx(frame.payload)) queue.rest();
+};
 
 /**
  * Hears the conference for all its phones: of their SFU connections exactly one subscribes to the remote tracks, so that each is
@@ -70,18 +84,15 @@ export const createListener = (initialRateHz: SampleRateHz, nowMs: () => number)
     active = client;
     next = undefined;
   };
-  const sourceOf = (client: SfuClient, track: RemoteTrack): Source | undefined => {
+  const sourceOf = (client: SfuClient, track: RemoteTrack, frame: Frame): Source | undefined => {
     const known = sources.get(client);
     if (known === undefined) return undefined;
-    const source = known.get(track) ?? {
-      queue: createFrameQueue(samplesPerFrame(rateHz), nowMs),
-      decode: createDecoder(rateHz),
-    };
+    const source = known.get(track) ?? createSource(frame, rateHz, nowMs);
     known.set(track, source);
     return source;
   };
-  const hearsEverybody = (client: SfuClient): boolean =>
-    active === undefined || hasAllOf(sources.get(client), sources.get(active));
+  const sourcesOf = (client: SfuClient | undefined): Sources => (client && sources.get(client)) ?? new Map();
+  const hearsEverybody = (client: SfuClient): boolean => hasAllOf(sourcesOf(client), sourcesOf(active));
 
   return {
     add(client) {
@@ -134,10 +145,9 @@ export const createListener = (initialRateHz: SampleRateHz, nowMs: () => number)
       for (const client of sources.keys()) client.setKey(key);
     },
     onFrame(client, track, frame) {
-      const source = sourceOf(client, track);
-      const samples = source?.decode(frame);
-      if (samples === undefined) return;
-      source?.queue.push(samples);
+      const source = sourceOf(client, track, frame);
+      if (source === undefined) return;
+      takeFrame(source, frame);
       if (client === next?.client && hearsEverybody(client)) next.heard();
     },
     onTrackEnded(client, track) {
@@ -150,12 +160,18 @@ export const createListener = (initialRateHz: SampleRateHz, nowMs: () => number)
       for (const known of sources.values()) for (const { queue } of known.values()) queue.clear();
     },
     mixInto(mixer) {
-      if (active === undefined) return;
-      for (const [track, { queue }] of sources.get(active) ?? []) {
+      // The next connection keeps step, so that there is nothing to catch up with when it takes over.
+      for (const [, { queue }] of sourcesOf(next?.client)) {
+        queue.pop();
+        queue.takeCounts();
+      }
+      for (const [track, { queue }] of sourcesOf(active)) {
+        if (track.muted) queue.rest();
         const samples = queue.pop();
         if (samples !== undefined) mixer.add(samples);
-        else if (!track.muted) lost += 1;
-        dropped += queue.takeDropped();
+        const counts = queue.takeCounts();
+        lost += counts.lost;
+        dropped += counts.dropped;
       }
     },
     somebodyTalks: () => active?.remoteTracks().some((track) => !track.muted) ?? false,
@@ -172,10 +188,10 @@ export const createListener = (initialRateHz: SampleRateHz, nowMs: () => number)
 
 type Sources = ReadonlyMap<RemoteTrack, Source>;
 
-/** True when the next connection has a frame of every track that the active one hears. */
-const hasAllOf = (next: Sources = new Map(), active: Sources = new Map()): boolean => {
+/** True when the next connection has a frame of every track that the active one hears; of a silent one none may come. */
+const hasAllOf = (next: Sources, active: Sources): boolean => {
   const heard = new Set([...next.keys()].map(({ trackId }) => trackId));
-  return [...active.keys()].every(({ trackId }) => heard.has(trackId));
+  return [...active].every(([{ trackId }, { queue }]) => queue.isResting() || heard.has(trackId));
 };
 
 const atMost = async (timeoutMs: number, { promise, resolve }: PromiseWithResolvers<void>): Promise<void> => {

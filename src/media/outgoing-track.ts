@@ -34,6 +34,13 @@ export const createOutgoingTrack = (nowMs: () => number): OutgoingTrack => {
     track.sfu?.send(frame);
     clock.sent();
   };
+  /** A gap that the leg brought is passed on as one, as far as silence has not filled it: the receivers conceal it, by FEC if there is some. */
+  const withGap = (frame: Frame): Frame => {
+    if (frame.codec === "slin" || frame.lost === 0) return frame;
+    const lost = Math.max(0, Math.min(frame.lost, clock.owed()));
+    for (let i = 0; i < lost; i++) clock.sent();
+    return { ...frame, lost };
+  };
   const catchUp = (): void => {
     if (nowMs() < discardUntilMs) return;
     behind = false;
@@ -46,9 +53,10 @@ export const createOutgoingTrack = (nowMs: () => number): OutgoingTrack => {
       ticksSinceVoice = 0;
       if (behind) catchUp();
       if (behind) return false;
+      const voice = withGap(frame);
       const verdict = clock.judge();
       if (verdict === "late") hasLateFrame = true;
-      if (verdict !== "early") sendFrame(verdict === "late" ? SILENCE : frame);
+      if (verdict !== "early") sendFrame(verdict === "late" ? SILENCE : voice);
       return verdict === "send";
     },
     tick() {

@@ -1,8 +1,10 @@
+import type { MediaKey } from "../calls/ports.ts";
 import type { Log } from "../log.ts";
 import type { JoinSession, WorkerFact } from "./ipc.ts";
+import type { Leg } from "./legs/port.ts";
 import type { Listener } from "./listener.ts";
 import type { Phone } from "./phone.ts";
-import type { CreateSfuClient, SfuClient } from "./sfu/port.ts";
+import type { CreateSfuClient, SfuClient, SfuClientOptions } from "./sfu/port.ts";
 
 /** An interrupted connection that is not back after this long is made anew; rtc-node's own attempts can go on for much longer. */
 const MAX_INTERRUPTION_MS = 15_000;
@@ -20,21 +22,44 @@ export interface PhoneSfuDeps {
 export interface PhoneSfu {
   /** Connects the phone in place of the connection it has, if any. */
   replace(session: JoinSession, phone: Phone): Promise<void>;
+  /**
+   * After the phone got a leg: a track has one codec, and that is chosen when the SFU is joined, before the leg is known. Joins again
+   * where frames of the leg would be encoded or lose their band; between A-law and mu-law a table is cheaper.
+   */
+  fitLeg(phone: Phone): Promise<void>;
+  /** The phone's own media key. */
+  setOwnKey(phone: Phone, key: MediaKey): void;
   /** Closes a connection; if it is the one that listens, the next takes over first. */
   close(client: SfuClient | undefined): Promise<void>;
 }
 
+type TrackCodec = NonNullable<SfuClientOptions["publishes"]>;
+
+const trackCodecFor = (leg: Leg): TrackCodec => (leg.format.codec === "slin" ? "opus" : leg.format.codec);
+
+interface Connection {
+  readonly session: JoinSession;
+  readonly codec: TrackCodec;
+}
+
 export const createPhoneSfu = (deps: PhoneSfuDeps): PhoneSfu => {
   const { listener, log, onFact } = deps;
+  const connections = new WeakMap<Phone, Connection>();
+  const ownKeys = new WeakMap<Phone, MediaKey>();
+  /** Of the last leg: most likely the next phone's as well. */
+  let usualCodec: TrackCodec = "alaw";
 
   const open = (session: JoinSession, phone: Phone): SfuClient => {
     const { callId } = session;
+    const codec = phone.leg === undefined ? usualCodec : trackCodecFor(phone.leg);
+    connections.set(phone, { session, codec });
     let interruption: NodeJS.Timeout | undefined;
     const lost = (message: string): void => {
       if (phone.track.sfu === client) onFact(callId, { type: "media.sfuLost", message });
     };
     const client: SfuClient = deps.createSfuClient({
       address: session,
+      publishes: codec,
       wants: deps.wants,
       events: {
         onFrame: (track, frame) => listener.onFrame(client, track, frame),
@@ -64,24 +89,44 @@ export const createPhoneSfu = (deps: PhoneSfuDeps): PhoneSfu => {
     await client.close();
   };
 
+  const replace = async (session: JoinSession, phone: Phone): Promise<void> => {
+    const old = phone.track.sfu;
+    const client = open(session, phone);
+    // At once: the next message may be a key for it.
+    phone.track.sfu = client;
+    phone.setSfuConnected(false);
+    const ownKey = ownKeys.get(phone);
+    if (ownKey?.identity === session.identity) client.setKey(ownKey);
+    try {
+      await close(old);
+      await client.connect();
+    } catch (error) {
+      if (phone.track.sfu === client) phone.track.sfu = undefined;
+      await client.close();
+      throw error;
+    }
+    // `leave` closes a connection that is still being made, and `connect` then rejects; so this one is wanted.
+    phone.setSfuConnected(true);
+    listener.add(client);
+  };
+
   return {
-    async replace(session, phone) {
-      const old = phone.track.sfu;
-      const client = open(session, phone);
-      // At once: the next message may be a key for it.
-      phone.track.sfu = client;
-      phone.setSfuConnected(false);
-      try {
-        await close(old);
-        await client.connect();
-      } catch (error) {
-        if (phone.track.sfu === client) phone.track.sfu = undefined;
-        await client.close();
-        throw error;
-      }
-      // `leave` closes a connection that is still being made, and `connect` then rejects; so this one is wanted.
-      phone.setSfuConnected(true);
-      listener.add(client);
+    replace,
+    async fitLeg(phone) {
+      const connection = connections.get(phone);
+      if (connection === undefined || phone.leg === undefined || phone.track.sfu === undefined) return;
+      const codec = trackCodecFor(phone.leg);
+      usualCodec = codec;
+      if (codec === connection.codec || (codec !== "opus" && connection.codec !== "opus")) return;
+      log.info(
+        { callId: connection.session.callId, codec },
+        "the leg has another codec than the track: the SFU is joined again",
+      );
+      await replace(connection.session, phone);
+    },
+    setOwnKey(phone, key) {
+      ownKeys.set(phone, key);
+      phone.track.sfu?.setKey(key);
     },
     close,
   };

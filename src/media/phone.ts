@@ -1,19 +1,23 @@
 import type { PromptName } from "../calls/ports.ts";
 import { GatewayError } from "../errors.ts";
 import { createAudioWatch } from "./audio-watch.ts";
+import { isOpusDtx } from "./codecs/opus.ts";
 import { createDecoder, createEncoder } from "./codecs/transcode.ts";
-import { type Frame, type SampleRateHz, samplesPerFrame } from "./frame.ts";
+import { type Frame, MAX_MADE_UP_FRAMES, type SampleRateHz, samplesPerFrame } from "./frame.ts";
 import { createFrameQueue } from "./frame-queue.ts";
 import type { WorkerFact } from "./ipc.ts";
 import type { Leg } from "./legs/port.ts";
-import { createLevelMeter } from "./levels.ts";
+import { AUDIBLE_DBFS, createLevelMeter } from "./levels.ts";
 import type { Mixer } from "./mixer.ts";
 import { createOutgoingTrack, type OutgoingTrack } from "./outgoing-track.ts";
 import { promptFrames } from "./prompts.ts";
+import { g711Level } from "./sfu/light/audio-level.ts";
 import type { CallAudioStats } from "./stats.ts";
 
 export interface PhoneOptions {
   readonly nowMs: () => number;
+  /** Whether another phone of the worker hears this one: nobody else needs its samples. */
+  readonly isHeardHere: () => boolean;
   readonly onFact: (fact: WorkerFact) => void;
 }
 
@@ -44,20 +48,37 @@ const hasSound = (samples: Int16Array): boolean => {
   return false;
 };
 
-export const createPhone = ({ nowMs, onFact }: PhoneOptions): Phone => {
+export const createPhone = ({ nowMs, isHeardHere, onFact }: PhoneOptions): Phone => {
   const meters = { fromPhone: createLevelMeter(nowMs), toPhone: createLevelMeter(nowMs) };
   const watch = createAudioWatch(nowMs, onFact);
   const track = createOutgoingTrack(nowMs);
   let rateHz: SampleRateHz = 8000;
   let decode = createDecoder(rateHz);
   let encode: ((samples: Int16Array) => Frame) | undefined;
-  let queue = createFrameQueue(samplesPerFrame(rateHz), nowMs);
+  let queue = createFrameQueue(rateHz, "network", nowMs);
+  let unheard = new Int16Array(samplesPerFrame(rateHz));
   let bridged = false;
   let held = false;
   let sfuConnected = false;
   let voice: Int16Array | undefined;
   let playing: Iterator<Int16Array> | undefined;
 
+  /** Queues the samples of a frame and meters it; true when it is audible. */
+  const takeSamples = (frame: Frame): boolean => {
+    if (!isHeardHere() && (frame.codec === "alaw" || frame.codec === "ulaw")) {
+      // Samples that nobody hears are not worth decoding; the level is known as the SFU is told it.
+      queue.push(unheard);
+      return meters.fromPhone.count(g711Level(frame.codec, frame.payload) < -AUDIBLE_DBFS);
+    }
+    const madeUp = frame.codec === "slin" ? 0 : Math.min(frame.lost, MAX_MADE_UP_FRAMES);
+    let audible = false;
+    decode(frame).forEach((samples, i) => {
+      queue.push(samples, i < madeUp);
+      if (samples !== undefined && meters.fromPhone.measure(samples)) audible = true;
+    });
+    if (frame.codec === "opus" && isOpusDtx(frame.payload)) queue.rest();
+    return audible;
+  };
   const passes = (): boolean => bridged && !held;
   const restart = (): void => {
     queue.clear();
@@ -92,7 +113,8 @@ export const createPhone = ({ nowMs, onFact }: PhoneOptions): Phone => {
       if (rateHz === sampleRateHz) return;
       rateHz = sampleRateHz;
       decode = createDecoder(rateHz);
-      queue = createFrameQueue(samplesPerFrame(rateHz), nowMs);
+      queue = createFrameQueue(rateHz, "network", nowMs);
+      unheard = new Int16Array(samplesPerFrame(rateHz));
       playing = undefined;
     },
     onLegFrame(frame) {
@@ -102,10 +124,7 @@ export const createPhone = ({ nowMs, onFact }: PhoneOptions): Phone => {
         meters.fromPhone.dropped(1);
         return;
       }
-      const samples = decode(frame);
-      if (samples === undefined) return;
-      queue.push(samples);
-      if (meters.fromPhone.measure(samples) && sfuConnected) watch.heard("fromPhone");
+      if (takeSamples(frame) && sfuConnected) watch.heard("fromPhone");
     },
     afterStall() {
       queue.clear();
@@ -116,9 +135,10 @@ export const createPhone = ({ nowMs, onFact }: PhoneOptions): Phone => {
       voice = undefined;
       if (!passes()) return;
       voice = queue.pop();
-      meters.fromPhone.dropped(queue.takeDropped());
+      const counts = queue.takeCounts();
+      meters.fromPhone.lost(counts.lost);
+      meters.fromPhone.dropped(counts.dropped);
       if (voice !== undefined) mixer.add(voice);
-      else meters.fromPhone.lost(1);
       watch.check("fromPhone");
     },
     hear(mixer, { somebodyTalks, lost, dropped }) {

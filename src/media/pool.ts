@@ -4,6 +4,7 @@ import type { CallId, RoomId } from "../ids.ts";
 import type { Log } from "../log.ts";
 import { createKeyStore } from "./key-store.ts";
 import { createMembers } from "./members.ts";
+import type { SfuClientChoice } from "./sfu/choose.ts";
 import type { CallAudioStats } from "./stats.ts";
 import { type Request, startWorkerProcess } from "./worker-process.ts";
 import { createWorkerSet, type Worker, type WorkerInfo } from "./worker-set.ts";
@@ -14,6 +15,8 @@ export interface MediaPoolOptions {
   readonly maxCallsPerWorker?: number;
   /** Joins after which a worker takes no new room and ends with its last call: rtc-node keeps 0.5 MB per room it was in. */
   readonly maxJoinsPerWorker?: number;
+  /** Which library the workers join the SFU with; default: `auto`. */
+  readonly sfuClient?: SfuClientChoice;
   readonly pingIntervalMs?: number;
   readonly missedPings?: number;
   /** The last figures of a call that left or whose worker died: for the log line and the metrics of its end. */
@@ -35,6 +38,8 @@ export interface MediaPool extends MediaPort {
   close(): Promise<void>;
 }
 
+/** The extension follows this file: .ts in the sources, .js in dist. */
+const WORKER_ENTRY = new URL(import.meta.url.endsWith(".ts") ? "./worker.ts" : "./worker.js", import.meta.url);
 const TIMEOUT_MS = { join: 10_000, attach: 6000, bridge: 2000, setHeld: 2000, prompt: 2000, leave: 2000 } as const;
 interface Call {
   readonly worker: Worker;
@@ -51,8 +56,6 @@ interface Call {
  */
 export const createMediaPool = (options: MediaPoolOptions): MediaPool => {
   const { log } = options;
-  // The extension follows this file: .ts in the sources, .js in dist.
-  const besideThis = new URL(import.meta.url.endsWith(".ts") ? "./worker.ts" : "./worker.js", import.meta.url);
   const calls = new Map<CallId, Call>();
   const keys = createKeyStore();
   const members = createMembers(calls);
@@ -72,7 +75,8 @@ export const createMediaPool = (options: MediaPoolOptions): MediaPool => {
     maxJoinsPerWorker: options.maxJoinsPerWorker ?? 200,
     start: (onExit) =>
       startWorkerProcess({
-        entry: options.workerEntry ?? besideThis,
+        entry: options.workerEntry ?? WORKER_ENTRY,
+        sfuClient: options.sfuClient ?? "auto",
         log,
         pingIntervalMs: options.pingIntervalMs ?? 1000,
         missedPings: options.missedPings ?? 5,

@@ -3,6 +3,7 @@ import { type ChildProcess, fork } from "node:child_process";
 import { GatewayError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { type FromWorker, parseFromWorker, type ToWorker, type WorkerFact, type WorkerRequest } from "./ipc.ts";
+import type { SfuClientChoice } from "./sfu/choose.ts";
 import type { CallAudioStats } from "./stats.ts";
 
 type WithoutId<T> = T extends unknown ? Omit<T, "id"> : never;
@@ -17,6 +18,7 @@ export interface WorkerEvents {
 
 export interface WorkerOptions {
   readonly entry: URL;
+  readonly sfuClient: SfuClientChoice;
   readonly log: Log;
   readonly pingIntervalMs: number;
   /** Pings without an answer after which the worker counts as hung and is killed. */
@@ -47,7 +49,7 @@ const workerDied = (): GatewayError =>
 
 export const startWorkerProcess = (options: WorkerOptions): WorkerProcess => {
   const { events } = options;
-  const child = fork(options.entry, {
+  const child = fork(options.entry, [options.sfuClient], {
     // Nothing of how the gateway was started (debugger, test runner) is meant for its workers.
     execArgv: [],
     // rtc-node prints its native log (which can show media keys) unless this says production.

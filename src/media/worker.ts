@@ -1,5 +1,5 @@
 /**
- * Entry of a media worker: a child process of the gateway with one native WebRTC library in it. Audio never leaves it except to
+ * Entry of a media worker: a child process of the gateway with its own native WebRTC library, chosen by its only argument. Audio never leaves it except to
  * the phone and to the SFU; with the gateway it exchanges small messages (ipc.ts). It ends when the gateway does.
  */
 import type { Clock } from "../calls/ports.ts";
@@ -7,7 +7,7 @@ import type { Log, LogFields } from "../log.ts";
 import { type FromWorker, parseToWorker } from "./ipc.ts";
 import { connectAsteriskLeg } from "./legs/asterisk-websocket.ts";
 import { connectLivekitRoomLeg } from "./legs/livekit-room.ts";
-import { createNativeSfuClient, warmUpNativeSfu } from "./sfu/native.ts";
+import { loadSfuClients, parseSfuClientChoice } from "./sfu/choose.ts";
 import { createWorkerHost } from "./worker-host.ts";
 
 /** How long a worker that ends may take to leave its conferences. */
@@ -39,15 +39,20 @@ const clock: Clock = {
   },
 };
 
+const log = createPipeLog({});
+const createSfuClient = await loadSfuClients(parseSfuClientChoice(process.argv[2]), (reason) =>
+  log.warn({ reason }, "the light SFU client cannot be used: the native one is, at ten times the cost"),
+);
+
 const host = createWorkerHost({
   clock,
   send,
-  log: createPipeLog({}),
-  createSfuClient: createNativeSfuClient,
+  log,
+  createSfuClient,
   connectLeg: (media, events) =>
     media.kind === "asterisk-websocket"
       ? connectAsteriskLeg(media, events)
-      : connectLivekitRoomLeg(media, events, createNativeSfuClient),
+      : connectLivekitRoomLeg(media, events, createSfuClient),
 });
 
 process.on("message", (raw) => {
@@ -63,5 +68,4 @@ process.on("disconnect", () => {
 process.on("SIGINT", () => {});
 process.on("SIGTERM", () => {});
 
-warmUpNativeSfu();
 send({ type: "ready" });

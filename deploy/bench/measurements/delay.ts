@@ -30,8 +30,8 @@ interface Round {
   readonly memberToSubscriber: number;
 }
 
-interface Scene {
-  readonly stage: Stage;
+export interface Scene {
+  readonly stage: Pick<Stage, "talker" | "workerPids">;
   readonly call: Call;
   readonly subscriber: LabMember;
   readonly progress: (line: string) => void;
@@ -57,7 +57,7 @@ const playRound = async ({ stage, call, subscriber }: Scene): Promise<Round> => 
 };
 
 /** A burst that the busy machine swallows is played again; it is told, and many of them are an error. */
-const playRounds = async (scene: Scene, count: number): Promise<Round[]> => {
+export const playRounds = async (scene: Scene, count: number): Promise<Round[]> => {
   const rounds: Round[] = [];
   for (let lost = 0; rounds.length < count;) {
     try {
@@ -72,7 +72,7 @@ const playRounds = async (scene: Scene, count: number): Promise<Round[]> => {
 };
 
 /** What the gateway adds, per round; without it audio takes as long as from member to subscriber. */
-const added = (rounds: readonly Round[]) => {
+export const added = (rounds: readonly Round[]) => {
   const withoutGateway = median(rounds.map((round) => round.memberToSubscriber));
   return {
     in: rounds.map((round) => round.phoneToSubscriber - withoutGateway),

@@ -38,6 +38,8 @@ export interface Telephone {
   readonly answered: Promise<number>;
   readonly ended: Promise<void>;
   hear(frequencyHz: number, options?: HearOptions): Promise<HeardTone>;
+  /** Packets of 20 ms that have come so far. */
+  packets(): number;
   tone(frequencyHz: number, levelDbfs?: number): void;
   burst(burst: Burst): Promise<{ sentAtMs: number }>;
   /** Harmless when there is no call any more. */
@@ -66,6 +68,7 @@ const createTelephone = (options: TelephoneOptions, sip: Sip): { telephone: Tele
   const answered = Promise.withResolvers<number>();
   const ended = Promise.withResolvers<void>();
   const hearing = createHearing({ sampleRateHz: RATE_HZ, windowMs: HEARING_WINDOW_MS, keepMs: KEEP_MS });
+  let packets = 0;
   let dialog: Dialog | undefined;
   let stopTalking = (): void => {};
   let talker: ReturnType<typeof startTalker> | undefined;
@@ -73,7 +76,13 @@ const createTelephone = (options: TelephoneOptions, sip: Sip): { telephone: Tele
   const talk = async (invite: SipMessage): Promise<void> => {
     const rtp = await createRtpLeg(
       HOST,
-      { onSamples: (samples) => hearing.add(TRUNK, samples, nowMs()), onKey: () => {} },
+      {
+        onSamples: (samples) => {
+          packets += 1;
+          hearing.add(TRUNK, samples, nowMs());
+        },
+        onKey: () => {},
+      },
       [PCMA],
     );
     rtp.connect(invite.body);
@@ -131,6 +140,7 @@ const createTelephone = (options: TelephoneOptions, sip: Sip): { telephone: Tele
     answered: answered.promise,
     ended: ended.promise,
     hear: (frequencyHz, hear = {}) => hearing.hear(frequencyHz, { fromWhom: `the trunk, at ${number}`, ...hear }),
+    packets: () => packets,
     tone: (frequencyHz, levelDbfs) => talking().tone(frequencyHz, levelDbfs),
     burst: (burst) => talking().burst(burst),
     hangUp: () => dialog?.hangUp(),

@@ -14,8 +14,8 @@ export interface LabMemberOptions {
   readonly roomId: string;
   /** Sticky membership and hashed identity (Element Call's `matrix_2_0`) instead of the state event. */
   readonly sticky?: boolean;
-  /** Subscribe to the others. Default true; a member that only talks costs less. */
-  readonly hears?: boolean;
+  /** Subscribe to the others, or to these users only. Default true; a member that only talks costs less. */
+  readonly hears?: boolean | readonly string[];
   /**
    * Only log in, and wait for join(). In an encrypted room a sticky membership is an encrypted event, which devices made
    * after it was sent cannot read: whoever is to see it must be there before.
@@ -121,6 +121,7 @@ async function createMember(
       ...access,
       encrypted,
       onFrame: options.hears === false ? undefined : onFrame,
+      ...(Array.isArray(options.hears) && { onlyFrom: options.hears }),
     });
     sfu = connected;
     ends.push(() => connected.close());

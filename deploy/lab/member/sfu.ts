@@ -28,6 +28,8 @@ export interface SfuOptions {
   readonly encrypted: boolean;
   /** Every 10 ms frame of every remote microphone with its arrival; undefined: subscribe to nobody. */
   readonly onFrame: ((identity: string, pcm: Int16Array, atMs: number) => void) | undefined;
+  /** Subscribe to these users only; default everybody. */
+  readonly onlyFrom?: readonly string[];
 }
 
 export interface SfuConnection {
@@ -50,8 +52,9 @@ function requestE2ee(room: Room, message: E2eeMessage): void {
 export async function connectSfu(options: SfuOptions): Promise<SfuConnection> {
   const room = new Room();
   if (options.onFrame !== undefined) subscribe(room, options.onFrame);
+  if (options.onlyFrom !== undefined) subscribeTo(room, options.onlyFrom);
   await room.connect(options.url, options.token, {
-    autoSubscribe: options.onFrame !== undefined,
+    autoSubscribe: options.onFrame !== undefined && options.onlyFrom === undefined,
     dynacast: false,
     // Element Call's parameters (its src/e2ee/matrixKeyProvider.ts); rtc-node derives with PBKDF2 unless told.
     ...(options.encrypted && {
@@ -93,6 +96,13 @@ export async function connectSfu(options: SfuOptions): Promise<SfuConnection> {
       await source.close();
     },
   };
+}
+
+function subscribeTo(room: Room, users: readonly string[]): void {
+  const isWanted = (identity: string): boolean => users.some((user) => identity.startsWith(`${user}:`));
+  room.on(RoomEvent.TrackPublished, (publication, participant) => {
+    if (isWanted(participant.identity)) publication.setSubscribed(true);
+  });
 }
 
 function subscribe(room: Room, onFrame: NonNullable<SfuOptions["onFrame"]>): void {

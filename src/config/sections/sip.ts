@@ -156,6 +156,10 @@ export const livekitSip = z.strictObject({
 
 export const media = z
   .strictObject({
+    sfu_client: key(
+      oneOf(["auto", "light", "native"]).default("auto"),
+      "How phones join the SFU. light: libdatachannel, a tenth of the CPU, UDP only; native: libwebrtc, also over TURN and TLS; auto: light, and native where that does not work.",
+    ),
     max_calls_per_worker: key(
       wholeNumber(1, 200).default(30),
       "Phones in one media worker process. Phones of one room stay together as long as they fit.",

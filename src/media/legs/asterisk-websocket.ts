@@ -172,7 +172,7 @@ const createFrameCutter = (codec: AsteriskMedia["codec"], onFrame: (frame: Frame
   const frame: Frame =
     codec === "slin16"
       ? { codec: "slin", sampleRateHz: 16000, samples: new Int16Array(buffer.buffer) }
-      : { codec, payload: buffer };
+      : { codec, payload: buffer, lost: 0 };
   return (data: Uint8Array): void => {
     for (let at = 0; at < data.length;) {
       const part = Math.min(buffer.length - filled, data.length - at);

@@ -9,8 +9,9 @@ type RoomMedia = Extract<LegMedia, { kind: "livekit-room" }>;
 const RATE_HZ: SampleRateHz = 16000;
 
 /**
- * The leg room of livekit-sip: the phone is a participant in it, we are the other one. What we publish is the mix; livekit-sip
- * sends it to the phone once the call is answered.
+ * The leg room of livekit-sip: the phone is a participant in it, we are the other one. Its frames are handed on as they come: with
+ * the light SFU client that is Opus, which the conference gets unchanged. What we publish is the mix, encoded once; livekit-sip sends
+ * it to the phone once the call is answered.
  *
  * Rejects with GatewayError MEDIA_FAILED or SFU_REFUSED.
  */
@@ -21,6 +22,7 @@ export const connectLivekitRoomLeg = async (
 ): Promise<Leg> => {
   const client = createSfuClient({
     address: { sfuUrl: media.url, token: media.token, identity: "", encrypted: false },
+    publishes: "opus",
     wants: (identity) => identity === media.phoneIdentity,
     events: {
       onFrame: (_track, frame) => events.onFrame(frame),

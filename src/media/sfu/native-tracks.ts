@@ -10,7 +10,7 @@ import {
 
 import { FRAME_MS, type SampleRateHz } from "../frame.ts";
 import { onEncryptionState, openAudioStream } from "./native-workarounds.ts";
-import { createSubscription, type Subscription } from "./native-subscription.ts";
+import { createSubscription, type Subscription } from "./subscription.ts";
 import type { RemoteTrack, SfuClientOptions } from "./port.ts";
 
 interface KnownTrack extends RemoteTrack {

@@ -153,8 +153,8 @@ export const createNativeSfuClient = (options: SfuClientOptions): SfuClient => {
     connect: () => (opening = open()),
     send(frame) {
       // Also while the connection is interrupted: the clock of the track goes on, and often only the signalling is gone.
-      const samples = microphone === undefined ? undefined : decode(frame);
-      if (samples !== undefined) microphone?.capture(samples);
+      if (microphone === undefined) return;
+      for (const samples of decode(frame)) if (samples !== undefined) microphone.capture(samples);
     },
     skip(frames) {
       if (microphone === undefined) return;

@@ -37,6 +37,11 @@ export interface SfuEvents {
 
 export interface SfuClientOptions {
   readonly address: SfuAddress;
+  /**
+   * What the track we publish is encoded in, for implementations that pass frames on: frames of this codec go out unchanged, others
+   * are converted (an SFU lets a track have one codec). Default: `alaw`, which most phones have.
+   */
+  readonly publishes?: "alaw" | "ulaw" | "opus";
   /** Says which participants' audio is listened to; asked again at every change. */
   readonly wants: (identity: string) => boolean;
   readonly events: SfuEvents;

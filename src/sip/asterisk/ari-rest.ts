@@ -83,6 +83,11 @@ export const createAriRest = (baseUrl: string, authorization: string) => {
 
   const id = encodeURIComponent;
 
+  const readVariable = async (channel: string, name: string): Promise<string> => {
+    const answer = request("GET", `/channels/${id(channel)}/variable?variable=${id(name)}`);
+    return (await read(variableSchema, answer, name)).value;
+  };
+
   return {
     get: (path: string): Promise<unknown> => request("GET", path),
 
@@ -116,9 +121,11 @@ export const createAriRest = (baseUrl: string, authorization: string) => {
       );
       const connectionId = media.channelvars?.MEDIA_WEBSOCKET_CONNECTION_ID;
       if (connectionId !== undefined && connectionId !== "") return connectionId;
-      const variable = request("GET", `/channels/${id(channel)}/variable?variable=MEDIA_WEBSOCKET_CONNECTION_ID`);
-      return (await read(variableSchema, variable, "the media connection")).value;
+      return await readVariable(channel, "MEDIA_WEBSOCKET_CONNECTION_ID");
     },
+
+    /** A channel variable, or what a dialplan function gives: "CHANNEL(audionativeformat)". */
+    readVariable,
 
     /** Harmless when it is there already. */
     createBridge: async (bridge: string): Promise<void> => {

@@ -16,13 +16,14 @@ export interface LegResourcesOptions {
   readonly ari: AriRest;
   readonly app: string;
   readonly leg: LegId;
+  /** What is offered first, and what the media has until the phone has answered. */
   readonly codec: AsteriskCodec;
   /** Prefix of media WebSocket addresses. */
   readonly mediaUrl: string;
 }
 
 /** What one dial makes in Asterisk: the phone's channel, media channels, and the bridge between them. All methods reject with AriError. */
-export const createLegResources = ({ ari, app, leg, codec, mediaUrl }: LegResourcesOptions) => {
+export const createLegResources = ({ ari, app, leg, mediaUrl, ...options }: LegResourcesOptions) => {
   const names = legNames(app, leg);
   /** Requests that make something; giving back waits for them, or it would miss what they make. */
   const creating = new Set<Promise<unknown>>();
@@ -30,6 +31,7 @@ export const createLegResources = ({ ari, app, leg, codec, mediaUrl }: LegResour
   let phone: Promise<unknown> = Promise.resolve();
   let bridge: Promise<unknown> = Promise.resolve();
   let releasing = false;
+  let { codec } = options;
 
   const tracked = <T>(work: Promise<T>): Promise<T> => {
     creating.add(work);
@@ -94,6 +96,18 @@ export const createLegResources = ({ ari, app, leg, codec, mediaUrl }: LegResour
       return { kind: "asterisk-websocket", url: `${mediaUrl}${encodeURIComponent(connectionId)}`, codec };
     },
 
+    /**
+     * Once the phone has answered: where the PBX has chosen another codec than the media has, the media's channels are hung up, and
+     * those that are asked for in their place have the PBX's, so that Asterisk transcodes nothing. True when that was so.
+     */
+    matchCodec: async (): Promise<boolean> => {
+      const agreed = mediaCodecFor(await ari.readVariable(names.phone, "CHANNEL(audionativeformat)"), codec);
+      if (agreed === codec) return false;
+      codec = agreed;
+      await Promise.allSettled([...mediaChannels].map(hangupMedia));
+      return true;
+    },
+
     /** One that cannot be hung up now stays known and goes with the rest at the end. */
     removeMedia: async (channels: readonly string[]): Promise<void> => {
       await Promise.allSettled(channels.map(hangupMedia));
@@ -118,6 +132,19 @@ export const createLegResources = ({ ari, app, leg, codec, mediaUrl }: LegResour
       return removals.every(({ status }) => status === "fulfilled");
     },
   };
+};
+
+/** G.722 has no channel over a WebSocket that it could pass through: its samples are the next best. */
+const MEDIA_CODECS: readonly (readonly [format: RegExp, codec: AsteriskCodec])[] = [
+  [/\balaw\b/, "alaw"],
+  [/\bulaw\b/, "ulaw"],
+  [/\b(g722|slin16)\b/, "slin16"],
+];
+
+/** @param formats what the phone's channel has, "(alaw)" or "(ulaw|alaw)"; the current codec stays when it is among them */
+export const mediaCodecFor = (formats: string, current: AsteriskCodec): AsteriskCodec => {
+  const possible = MEDIA_CODECS.filter(([format]) => format.test(formats)).map(([, codec]) => codec);
+  return possible.includes(current) ? current : (possible[0] ?? current);
 };
 
 export type LegResources = ReturnType<typeof createLegResources>;

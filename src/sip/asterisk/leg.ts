@@ -105,9 +105,19 @@ export const createLeg = (request: DialRequest, deps: LegDeps): Leg => {
     void hangup(outcome);
   };
 
+  /** Before the answer is told: then the media that goes is made anew at once, and nobody has heard it yet. */
+  const matchCodec = async (): Promise<void> => {
+    try {
+      if (await resources.matchCodec()) log.info({ legId }, "the PBX has chosen another codec, the media follows");
+    } catch (error) {
+      // Asterisk transcodes then.
+      log.warn({ legId, error }, "the codec of the call could not be asked for");
+    }
+  };
+
   const progress = createLegProgress({
     maxDurationMs: request.maxDurationMs,
-    joined: () => joined,
+    joined: () => joined.then(matchCodec),
     tell,
     onStasisStart: entered.resolve,
     onGone: (how) => void end(how),

@@ -36,6 +36,7 @@ beforeAll(async () => {
     trunks: new Map([
       [trunkId("xivo"), { endpoint: "xivo" }],
       [trunkId("missing"), { endpoint: "missing" }],
+      [trunkId("ulaw"), { endpoint: "xivo", codec: "ulaw" }],
     ]),
   };
   engine = createAsteriskEngine(options, log);
@@ -97,6 +98,19 @@ test("with A-law everywhere Asterisk transcodes nothing", async () => {
     expect(channel).toMatch(/WriteTranscode: No/);
     expect(channel).toMatch(/ReadTranscode: No/);
   }
+  await engine.hangup(leg.id, "completed");
+});
+
+test("where the PBX chooses another codec than was asked for, the media follows", async () => {
+  // The lab's PBX prefers A-law, whatever the order of the offer.
+  const leg = dialLeg(engine, OUTSIDE_NUMBER, { trunkId: trunkId("ulaw") });
+  const { media } = await leg.until("leg.mediaReady");
+  expect(media).toMatchObject({ kind: "asterisk-websocket", codec: "ulaw" });
+  await leg.until("leg.answered");
+  const renewed = await engine.renewMedia(leg.id);
+  expect(renewed).toMatchObject({ kind: "asterisk-websocket", codec: "alaw" });
+  const audio = await connectAudio(renewed, OUR_TONE_HZ);
+  expectTone(dominantFrequency(await audio.hear(ONE_SECOND), 8000).frequencyHz, TONES_HZ.outside);
   await engine.hangup(leg.id, "completed");
 });
 

@@ -9,6 +9,7 @@ import type { MediaFact, SfuAccess } from "../../../src/calls/ports.ts";
 import { type CallId, callId, type RoomId, roomId } from "../../../src/ids.ts";
 import type { Log } from "../../../src/log.ts";
 import { createMediaPool, type MediaPool, type MediaPoolOptions } from "../../../src/media/pool.ts";
+import { parseSfuClientChoice } from "../../../src/media/sfu/choose.ts";
 import { type AsteriskMediaServer, type MediaLeg, startAsteriskMediaServer } from "./asterisk-media-server.ts";
 import { startTalker, type Talker } from "./talker.ts";
 
@@ -54,7 +55,9 @@ export const startScene = async (options: Partial<MediaPoolOptions> = {}): Promi
   const lab = await startLab({ parts: ["livekit"] });
   const asterisk = await startAsteriskMediaServer();
   const logLines: string[] = [];
-  const pool = createMediaPool({ log: collectLog(logLines), ...options });
+  // TEST_SFU_CLIENT=native runs the same tests with the other client.
+  const sfuClient = parseSfuClientChoice(process.env["TEST_SFU_CLIENT"]);
+  const pool = createMediaPool({ log: collectLog(logLines), sfuClient, ...options });
   const room = roomId(`!${crypto.randomUUID()}`);
   const talkers: Talker[] = [];
   let restarted: ServerProcess | undefined;

@@ -4,20 +4,25 @@ import type { Frame } from "../../../src/media/frame.ts";
 import { createOutgoingTrack } from "../../../src/media/outgoing-track.ts";
 import type { SfuClient } from "../../../src/media/sfu/port.ts";
 
-const VOICE: Frame = { codec: "alaw", payload: new Uint8Array(160) };
+const VOICE: Frame = { codec: "alaw", payload: new Uint8Array(160), lost: 0 };
 
 /** A track on a clock of its own: every 20 ms one tick, and the frames of the phone that have come by then. */
 const createRun = () => {
   const time = { nowMs: 0 };
   const sent: ("voice" | "silence")[] = [];
+  const gaps: number[] = [];
   const track = createOutgoingTrack(() => time.nowMs);
   const sfu: Partial<SfuClient> = {
-    send: (frame) => sent.push(frame === VOICE ? "voice" : "silence"),
+    send: (frame) => {
+      sent.push(frame.codec === "slin" ? "silence" : "voice");
+      if (frame.codec !== "slin" && frame.lost > 0) gaps.push(frame.lost);
+    },
     skip: () => {},
   };
   track.sfu = sfu as SfuClient;
   return {
     sent,
+    gaps,
     track,
     /** Runs for some ticks with so many frames before each of them. */
     run: (ticks: number, framesPerTick = 1): void => {
@@ -59,6 +64,27 @@ describe("outgoing track", () => {
     run(50);
     expect(sent.slice(-50)).toEqual(Array.from({ length: 50 }, () => "voice"));
     expect(Math.abs(sent.length - 105)).toBeLessThanOrEqual(3);
+  });
+
+  test("a gap that the leg tells of is passed on, and what follows is on time", () => {
+    const { sent, gaps, run, wait, track } = createRun();
+    run(50);
+    const before = sent.length;
+    wait(60);
+    track.send({ ...VOICE, lost: 2 });
+    run(50);
+    expect(gaps).toEqual([2]);
+    expect(sent.slice(before)).toEqual(Array.from({ length: 51 }, () => "voice"));
+  });
+
+  test("a gap that silence has filled already is not passed on again", () => {
+    const { sent, gaps, run, track } = createRun();
+    run(50);
+    run(20, 0);
+    track.send({ ...VOICE, lost: 20 });
+    run(30);
+    expect(gaps.reduce((sum, gap) => sum + gap, 0)).toBeLessThanOrEqual(1);
+    expect(Math.abs(sent.length - 101)).toBeLessThanOrEqual(3);
   });
 
   test("a phone that says nothing is silence", () => {

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, jest, test } from "@jest/globals";
 
 import type { JoinSession, WorkerFact } from "../../../src/media/ipc.ts";
+import type { Leg } from "../../../src/media/legs/port.ts";
 import { createListener } from "../../../src/media/listener.ts";
 import { createPhone } from "../../../src/media/phone.ts";
 import { createPhoneSfu } from "../../../src/media/phone-sfu.ts";
@@ -18,15 +19,20 @@ afterEach(() => {
 const createRun = async () => {
   const facts: WorkerFact[] = [];
   const opened: SfuEvents[] = [];
+  /** Codec and keys of each connection. */
+  const tracks: { codec: string | undefined; keys: number[] }[] = [];
   const nowMs = () => Date.now();
-  const phone = createPhone({ nowMs, onFact: () => {} });
+  const phone = createPhone({ nowMs, isHeardHere: () => false, onFact: () => {} });
   const phoneSfu = createPhoneSfu({
-    createSfuClient: ({ events }) => {
+    createSfuClient: ({ events, publishes }) => {
       opened.push(events);
+      const keys: number[] = [];
+      tracks.push({ codec: publishes, keys });
       const client: Partial<SfuClient> = {
         connect: async () => {},
         close: async () => {},
         listen: () => {},
+        setKey: ({ index }) => keys.push(index),
         remoteTracks: () => [],
       };
       return client as SfuClient;
@@ -36,9 +42,20 @@ const createRun = async () => {
     log: createTestLog().log,
     onFact: (_callId, fact) => facts.push(fact),
   });
-  const session = { callId: "call" } as JoinSession;
+  const session = { callId: "call", identity: "ghost" } as JoinSession;
   await phoneSfu.replace(session, phone);
-  return { facts, events: opened[0] as SfuEvents, rejoin: () => phoneSfu.replace(session, phone) };
+  return {
+    facts,
+    events: opened[0] as SfuEvents,
+    phoneSfu,
+    phone,
+    tracks,
+    rejoin: () => phoneSfu.replace(session, phone),
+    attach: async (format: Leg["format"]) => {
+      phone.leg = { format } as Leg;
+      await phoneSfu.fitLeg(phone);
+    },
+  };
 };
 
 test("an interruption that lasts makes a new connection be asked for, once", async () => {
@@ -73,4 +90,27 @@ test("a connection that is closed is missed at once, and once", async () => {
   events.onState("closed", "the SFU closed the connection");
   jest.advanceTimersByTime(60_000);
   expect(facts).toEqual([{ type: "media.sfuLost", message: "the SFU closed the connection" }]);
+});
+
+test("a leg with the track's codec, or the other law, costs no new connection", async () => {
+  const { tracks, attach, rejoin } = await createRun();
+  await attach({ codec: "alaw" });
+  await attach({ codec: "ulaw" });
+  expect(tracks.map(({ codec }) => codec)).toEqual(["alaw"]);
+  // When it joins again anyway, the leg is known.
+  await rejoin();
+  expect(tracks.map(({ codec }) => codec)).toEqual(["alaw", "ulaw"]);
+});
+
+test("a wideband leg joins the SFU again with Opus, with the key it had, and only once", async () => {
+  const { tracks, attach, phone, phoneSfu } = await createRun();
+  phoneSfu.setOwnKey(phone, { identity: "ghost", index: 3, key: new Uint8Array(16) });
+  await attach({ codec: "slin", sampleRateHz: 16000 });
+  await attach({ codec: "slin", sampleRateHz: 16000 });
+  expect(tracks).toEqual([
+    { codec: "alaw", keys: [3] },
+    { codec: "opus", keys: [3] },
+  ]);
+  await attach({ codec: "alaw" });
+  expect(tracks.at(-1)?.codec).toBe("alaw");
 });

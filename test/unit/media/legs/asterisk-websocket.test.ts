@@ -43,7 +43,7 @@ const connect = async (codec: "alaw" | "slin16" = "alaw") => {
   return { leg, asterisk, frames, lost: lost.promise };
 };
 
-const quiet: Frame = { codec: "alaw", payload: new Uint8Array(160).fill(0xd5) };
+const quiet: Frame = { codec: "alaw", payload: new Uint8Array(160).fill(0xd5), lost: 0 };
 /** Resolves with the next text message, having counted the binary ones before it. */
 const nextCommand = (asterisk: WebSocket): Promise<{ command: string; frames: number }> =>
   new Promise((resolve) => {

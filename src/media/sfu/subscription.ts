@@ -1,5 +1,3 @@
-import type { RemoteTrackPublication } from "@livekit/rtc-node";
-
 /**
  * Between the end of a subscription and the next one: until the server has negotiated the end. Sooner, it answers both requests
  * with one offer in which nothing has changed, and no track ever comes (seen with livekit-server 1.13).
@@ -7,6 +5,12 @@ import type { RemoteTrackPublication } from "@livekit/rtc-node";
 const PAUSE_MS = 250;
 /** A subscription that brings no track within this is ended and begun again. */
 const ANSWER_TIMEOUT_MS = 2000;
+
+/** What the SFU is asked for, and whether it gives it. */
+export interface Publication {
+  readonly subscribed: boolean;
+  setSubscribed(subscribed: boolean): void;
+}
 
 /** Our subscription to one remote track. */
 export interface Subscription {
@@ -18,9 +22,7 @@ export interface Subscription {
   close(): void;
 }
 
-export const createSubscription = (
-  publication: Pick<RemoteTrackPublication, "subscribed" | "setSubscribed">,
-): Subscription => {
+export const createSubscription = (publication: Publication): Subscription => {
   let wanted = false;
   let asked = false;
   /** Runs while a track is awaited, or in the pause after the end. */

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, jest, test } from "@jest/globals";
 
-import { createSubscription } from "../../../src/media/sfu/native-subscription.ts";
+import { createSubscription } from "../../../../src/media/sfu/subscription.ts";
 
 beforeEach(() => {
   jest.useFakeTimers();

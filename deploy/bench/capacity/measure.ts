@@ -1,0 +1,183 @@
+/** What phones cost while more and more of them talk in one encrypted conference, and whether everybody is still heard well. */
+import { setTimeout as delay } from "node:timers/promises";
+import { cpus } from "node:os";
+import type { Lab } from "../../lab/lab.ts";
+import { nowMs } from "../../lab/member/hearing.ts";
+import { type Call, TALKER_HZ, TELEPHONE_HZ, until } from "../call.ts";
+import { openGatewayConference } from "../gateway-stage.ts";
+import { added, playRounds } from "../measurements/delay.ts";
+import { cpuSeconds, residentMb, treeOf } from "../processes.ts";
+import { median } from "../stats.ts";
+
+/** The gateway's two ways into the SFU: `media.sfu_client`. */
+export const SFU_CLIENTS = ["light", "native"] as const;
+export type SfuClientName = (typeof SFU_CLIENTS)[number];
+
+/** Shares of one core in %, per phone, with everything fixed divided among the phones. */
+export interface CapacityRow {
+  readonly client: SfuClientName;
+  readonly phones: number;
+  readonly gateway: number;
+  readonly asterisk: number;
+  readonly sfu: number;
+  /** Of the whole machine: PBX, telephones and members included. */
+  readonly machineBusyPercent: number;
+  readonly memoryMbPerPhone: number;
+  /** Of the packets that every telephone should have got, of the one that got least. */
+  readonly leastHeardPercent: number;
+  /** Added by gateway and Asterisk, medians. */
+  readonly delayInMs: number;
+  readonly delayOutMs: number;
+}
+
+export interface CapacityOptions {
+  readonly client: SfuClientName;
+  /** Ascending. */
+  readonly counts: readonly number[];
+  readonly folder?: string;
+  readonly progress: (line: string) => void;
+}
+
+const WINDOW_MS = 15_000;
+/** New keys, jitter buffers and queues settle. */
+const SETTLE_MS = 5000;
+const DELAY_ROUNDS = 12;
+const AT_ONCE = 2;
+/** Quiet enough that a hundred of them together are not clipped. */
+const LEVEL_DBFS = -45;
+const PACKETS_PER_SECOND = 50;
+const FIRST_NUMBER = "+33199001900";
+
+/** What counts as held: the quality limits of the issue. */
+export const isGood = (row: CapacityRow): boolean =>
+  row.leastHeardPercent >= 99.5 && row.delayInMs <= 40 && row.delayOutMs <= 40;
+
+const sharesOf = (lab: Lab) => {
+  const pids = {
+    gateway: treeOf(lab.process("gateway").pid),
+    asterisk: treeOf(lab.process("trunk-peer").pid),
+    sfu: treeOf(lab.process("livekit").pid),
+  };
+  return {
+    memoryMb: () => residentMb(pids.gateway),
+    now: () => ({
+      gateway: cpuSeconds(pids.gateway),
+      asterisk: cpuSeconds(pids.asterisk),
+      sfu: cpuSeconds(pids.sfu),
+    }),
+  };
+};
+
+/** Milliseconds that all cores together have worked, and existed, so far. */
+const machineTimes = (): { busy: number; all: number } =>
+  cpus().reduce(
+    (sum, { times }) => {
+      const all = times.user + times.nice + times.sys + times.irq + times.idle;
+      return { busy: sum.busy + all - times.idle, all: sum.all + all };
+    },
+    { busy: 0, all: 0 },
+  );
+
+/** Everything that is counted in a window in which all phones talk. */
+const measureWindow = async (lab: Lab, calls: readonly Call[]) => {
+  const shares = sharesOf(lab);
+  await delay(SETTLE_MS);
+  const before = { atMs: nowMs(), machine: machineTimes(), shares: shares.now() };
+  const packets = calls.map(({ phone }) => phone.packets());
+  await delay(WINDOW_MS);
+  const seconds = (nowMs() - before.atMs) / 1000;
+  const machine = machineTimes();
+  const after = shares.now();
+  const perPhone = (part: keyof typeof after): number =>
+    ((after[part] - before.shares[part]) / seconds / calls.length) * 100;
+  const heard = calls.map(({ phone }, i) => ((phone.packets() - packets[i]!) / (seconds * PACKETS_PER_SECOND)) * 100);
+  return {
+    gateway: perPhone("gateway"),
+    asterisk: perPhone("asterisk"),
+    sfu: perPhone("sfu"),
+    machineBusyPercent: ((machine.busy - before.machine.busy) / (machine.all - before.machine.all)) * 100,
+    leastHeardPercent: Math.min(100, ...heard),
+    memoryMb: shares.memoryMb(),
+  };
+};
+
+export const measureCapacity = async (options: CapacityOptions): Promise<CapacityRow[]> => {
+  const { client, counts, progress, folder } = options;
+  await using scope = new AsyncDisposableStack();
+  const most = counts.at(-1)!;
+  const conference = await openGatewayConference(scope, {
+    engine: "asterisk",
+    progress,
+    ...(folder === undefined ? {} : { folder }),
+    config: {
+      // One conference is one worker: phones in different ones would hear each other through the SFU.
+      media: { sfu_client: client, max_calls_per_worker: most + 1 },
+      limits: { calls: most + 1, calls_per_user: most + 1 },
+    },
+    // A member that hears everybody decodes everybody: with a hundred phones that is a core by itself.
+    talkerHears: false,
+  });
+  const { lab, talker, bob, alice } = conference;
+  const subscriber = scope.use(await conference.join(bob, { hears: [alice.userId, lab.gateway.ghost(FIRST_NUMBER)] }));
+  const calls: Call[] = [];
+  const rows: CapacityRow[] = [];
+  let firstMemoryMb = 0;
+
+  const addPhone = async (): Promise<void> => {
+    const isFirst = calls.length === 0;
+    const call = await conference.call({ ringMs: 0, ...(isFirst && { number: FIRST_NUMBER }) });
+    calls.push(call);
+    await call.phone.hear(TALKER_HZ, { sinceMs: call.requestedAtMs, withinMs: 20_000 });
+    call.phone.tone(TELEPHONE_HZ, LEVEL_DBFS);
+  };
+  const grow = async (count: number): Promise<void> => {
+    if (calls.length === 0) await addPhone();
+    while (calls.length < count) {
+      const missing = Math.min(AT_ONCE, count - calls.length);
+      await Promise.all(Array.from({ length: missing }, () => addPhone()));
+    }
+  };
+  /** Bursts between silence, as the delay of a single phone is measured. */
+  const measureDelay = async (): Promise<{ in: number; out: number }> => {
+    await talker.publishTone(0);
+    for (const { phone } of calls) phone.tone(0);
+    await delay(1000);
+    const scene = { stage: { talker, workerPids: () => [] }, call: calls[0]!, subscriber, progress };
+    const delays = added(await playRounds(scene, DELAY_ROUNDS));
+    await talker.publishTone(TALKER_HZ);
+    for (const { phone } of calls) phone.tone(TELEPHONE_HZ, LEVEL_DBFS);
+    return { in: median(delays.in), out: median(delays.out) };
+  };
+
+  for (const phones of counts) {
+    await grow(phones);
+    const { memoryMb, ...window } = await measureWindow(lab, calls);
+    if (rows.length === 0) firstMemoryMb = memoryMb;
+    const delays = await measureDelay().catch((error: unknown) => {
+      progress(`the delay could not be measured: ${String(error).split("\n")[0]}`);
+      return { in: Number.NaN, out: Number.NaN };
+    });
+    const row: CapacityRow = {
+      client,
+      phones,
+      ...window,
+      memoryMbPerPhone: rows.length === 0 ? Number.NaN : (memoryMb - firstMemoryMb) / (phones - counts[0]!),
+      delayInMs: delays.in,
+      delayOutMs: delays.out,
+    };
+    rows.push(row);
+    progress(
+      `${client}: ${JSON.stringify(row, (_, value) => (typeof value === "number" ? Number(value.toFixed(2)) : value))}`,
+    );
+    if (!isGood(row)) {
+      progress(`with ${phones} phones the quality is not held any more: no more are added`);
+      break;
+    }
+  }
+  for (const { phone } of calls) phone.hangUp();
+  await until(
+    "all calls to end",
+    async () => !(await lab.gateway.metrics()).match(/^mrtc_sip_gateway_calls_active.* [1-9]/m),
+  );
+  return rows;
+};

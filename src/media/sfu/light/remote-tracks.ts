@@ -1,0 +1,172 @@
+import {
+  Encryption_Type,
+  type ParticipantInfo,
+  ParticipantInfo_State,
+  type TrackInfo,
+  TrackType,
+} from "@livekit/protocol";
+
+import type { Clock } from "../../../calls/ports.ts";
+import { createSubscription, type Subscription } from "../subscription.ts";
+import type { RemoteTrack, SfuClientOptions } from "../port.ts";
+import type { FrameKeys } from "./frame-crypto.ts";
+import { createIncoming, type Incoming } from "./incoming.ts";
+
+interface KnownTrack extends RemoteTrack {
+  muted: boolean;
+  undecryptable: boolean;
+  readonly participantSid: string;
+  readonly inClear: boolean;
+  readonly subscription: Subscription;
+  incoming: Incoming;
+}
+
+export interface RemoteTracksOptions extends SfuClientOptions {
+  readonly clock: Clock;
+  readonly keys: FrameKeys;
+  /** Asks the SFU for the frames of a track, or no longer. */
+  readonly subscribe: (trackId: string, participantSid: string, subscribed: boolean) => void;
+  /** Asks the SFU for packets again. */
+  readonly onMissing: (ssrc: number, sequences: readonly number[]) => void;
+}
+
+/** The remote audio tracks of one connection: which there are, which are subscribed, and the frames of those. */
+export interface RemoteTracks {
+  /** What the SFU says of itself and of us: before the first participant. */
+  begin(ownSid: string, injectedTrailer: Uint8Array): void;
+  /** Participants that are new or have changed, each with all its tracks. */
+  update(participants: readonly ParticipantInfo[]): void;
+  /** A track is gone, says the SFU. */
+  unpublished(trackId: string): void;
+  /** Which track comes in which section from now on. */
+  setSections(trackOfMid: Readonly<Record<string, string>>): void;
+  onPacket(mid: string, packet: Buffer): void;
+  listen(listening: boolean): void;
+  review(): void;
+  flush(): void;
+  list(): readonly RemoteTrack[];
+  /** The connection is gone: every track ends, without a word to the SFU. */
+  end(): void;
+}
+
+export const createRemoteTracks = (options: RemoteTracksOptions): RemoteTracks => {
+  const { address, events, keys } = options;
+  const tracks = new Map<string, KnownTrack>();
+  const trackOfMid = new Map<string, string>();
+  const participants = new Map<string, ParticipantInfo>();
+  let ownSid = "";
+  let injectedTrailer: Uint8Array = new Uint8Array();
+  let listening = false;
+
+  const openIncoming = (remote: Omit<KnownTrack, "incoming">): Incoming =>
+    createIncoming({
+      clock: options.clock,
+      ...(address.encrypted ? { keyOf: (index: number) => keys.get(remote.identity, index) } : {}),
+      injectedTrailer,
+      onFrame: (frame) => {
+        if (listening) events.onFrame(remote, frame);
+      },
+      onUndecryptable: (undecryptable) => {
+        remote.undecryptable = undecryptable;
+      },
+      onMissing: options.onMissing,
+    });
+  const isSubscribed = (trackId: string): boolean => [...trackOfMid.values()].includes(trackId);
+  const add = (info: TrackInfo, participant: ParticipantInfo): KnownTrack => {
+    const trackId = info.sid;
+    // In an encrypted room a track in clear is not from a member: whoever runs the SFU could have injected it. Never heard.
+    const inClear = address.encrypted && info.encryption !== Encryption_Type.GCM;
+    const remote = {
+      trackId,
+      identity: participant.identity,
+      participantSid: participant.sid,
+      muted: info.muted,
+      inClear,
+      undecryptable: inClear,
+      subscription: createSubscription({
+        get subscribed() {
+          return isSubscribed(trackId);
+        },
+        setSubscribed: (subscribed) => options.subscribe(trackId, participant.sid, subscribed),
+      }),
+    };
+    const known: KnownTrack = Object.assign(remote, { incoming: openIncoming(remote) });
+    tracks.set(trackId, known);
+    return known;
+  };
+  const forget = (remote: KnownTrack | undefined): void => {
+    if (remote === undefined) return;
+    remote.subscription.want(false);
+    remote.subscription.close();
+    remote.incoming.flush();
+    tracks.delete(remote.trackId);
+    events.onTrackEnded(remote);
+  };
+  const reviewTrack = (info: TrackInfo, participant: ParticipantInfo): void => {
+    if (info.type !== TrackType.AUDIO || info.sid === "") return;
+    const known = tracks.get(info.sid);
+    if (!options.wants(participant.identity)) {
+      forget(known);
+      return;
+    }
+    const remote = known ?? add(info, participant);
+    remote.muted = info.muted;
+    remote.subscription.want(listening && !remote.inClear);
+  };
+  const reviewParticipant = (participant: ParticipantInfo): void => {
+    for (const info of participant.tracks) reviewTrack(info, participant);
+    const published = new Set(participant.tracks.map(({ sid }) => sid));
+    for (const remote of tracks.values()) {
+      if (remote.participantSid === participant.sid && !published.has(remote.trackId)) forget(remote);
+    }
+  };
+  const review = (): void => {
+    for (const participant of participants.values()) reviewParticipant(participant);
+  };
+
+  return {
+    review,
+    begin(sid, trailer) {
+      ownSid = sid;
+      injectedTrailer = trailer;
+    },
+    update(changed) {
+      for (const participant of changed) {
+        const { sid, state } = participant;
+        if (sid === "" || sid === ownSid) continue;
+        const isGone = state === ParticipantInfo_State.DISCONNECTED;
+        if (isGone) participants.delete(sid);
+        else participants.set(sid, participant);
+        if (isGone) for (const remote of tracks.values()) if (remote.participantSid === sid) forget(remote);
+        if (!isGone) reviewParticipant(participant);
+      }
+    },
+    unpublished: (trackId) => forget(tracks.get(trackId)),
+    setSections(sections) {
+      trackOfMid.clear();
+      for (const [mid, trackId] of Object.entries(sections)) trackOfMid.set(mid, trackId);
+      for (const trackId of trackOfMid.values()) tracks.get(trackId)?.subscription.arrived();
+    },
+    onPacket(mid, packet) {
+      tracks.get(trackOfMid.get(mid) ?? "")?.incoming.push(packet);
+    },
+    listen(value) {
+      listening = value;
+      if (!listening) for (const remote of tracks.values()) remote.incoming.flush();
+      review();
+    },
+    flush() {
+      for (const remote of tracks.values()) remote.incoming.flush();
+    },
+    list: () => [...tracks.values()],
+    end() {
+      for (const remote of tracks.values()) {
+        remote.subscription.close();
+        remote.incoming.flush();
+        events.onTrackEnded(remote);
+      }
+      tracks.clear();
+      participants.clear();
+    },
+  };
+};

@@ -1,0 +1,239 @@
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+
+import {
+  JoinResponse,
+  LeaveRequest,
+  MediaSectionsRequirement,
+  ParticipantInfo,
+  ParticipantUpdate,
+  SessionDescription,
+  SignalResponse,
+  TrackPublishedResponse,
+  TrackUnpublishedResponse,
+  TrickleRequest,
+} from "@livekit/protocol";
+import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from "@jest/globals";
+import { WebSocket, WebSocketServer } from "ws";
+
+import { eventually } from "../../support/media/scene.ts";
+import type { SfuMember } from "../../support/media/sfu-member.ts";
+import { type SfuRoom, startSfuRoom } from "../../support/media/sfu-room.ts";
+
+jest.setTimeout(60_000);
+
+const HEARD_DBFS = -22;
+const TONE_HZ = 610;
+const OTHER_HZ = 930;
+
+let room: SfuRoom;
+const servers: Server[] = [];
+beforeAll(async () => {
+  room = await startSfuRoom();
+});
+afterEach(async () => {
+  await room.clear();
+  for (const server of servers.splice(0)) {
+    server.closeAllConnections();
+    server.close();
+  }
+});
+afterAll(async () => room[Symbol.asyncDispose]());
+
+const serve = async (onSocket: (socket: WebSocket, path: string, authorization: string) => void): Promise<string> => {
+  const server = createServer((_request, response) => response.writeHead(404).end());
+  servers.push(server);
+  const sockets = new WebSocketServer({ noServer: true });
+  server.on("upgrade", (request, socket, head) => {
+    sockets.handleUpgrade(request, socket, head, (webSocket) =>
+      onSocket(webSocket, request.url ?? "", request.headers.authorization ?? ""),
+    );
+  });
+  await new Promise<void>((resolve) => {
+    server.listen(0, "127.0.0.1", resolve);
+  });
+  return `ws://127.0.0.1:${(server.address() as AddressInfo).port}`;
+};
+
+const bytes = (message: SignalResponse["message"]): Uint8Array => new SignalResponse({ message }).toBinary();
+
+const participant = new ParticipantInfo({ sid: "PA_me", identity: "alice" });
+const join = bytes({ case: "join", value: new JoinResponse({ participant }) });
+const answerOf = (sdp: string): Uint8Array =>
+  bytes({ case: "answer", value: new SessionDescription({ type: "answer", sdp, id: 1 }) });
+/** A well-formed answer of a server that sends and receives nothing. */
+const SILENT_ANSWER = [
+  "v=0",
+  "o=- 1 1 IN IP4 127.0.0.1",
+  "s=-",
+  "t=0 0",
+  "a=group:BUNDLE 0",
+  `a=fingerprint:sha-256 ${Array(32).fill("AB").join(":")}`,
+  "m=audio 9 UDP/TLS/RTP/SAVPF 111",
+  "c=IN IP4 0.0.0.0",
+  "a=setup:active",
+  "a=mid:0",
+  "a=ice-ufrag:abcdefgh",
+  "a=ice-pwd:abcdefghijklmnopqrstuvwxyz012345",
+  "a=rtcp-mux",
+  "a=recvonly",
+  "a=rtpmap:111 opus/48000/2",
+  "",
+].join("\r\n");
+
+describe("an SFU that answers a join with something else", () => {
+  /** Sends `messages` to whoever connects. */
+  const refusal = async (messages: readonly (Uint8Array | string)[]): Promise<unknown> => {
+    const sfuUrl = await serve((socket) => {
+      for (const message of messages) socket.send(message);
+    });
+    const alice = await room.guest("light", await room.address("alice", { sfuUrl }));
+    const error = await alice.connect().then(
+      () => "connected",
+      (thrown: unknown) => thrown,
+    );
+    // The process lives, and the client is closed like any other.
+    await alice.close();
+    expect(await alice.states()).toEqual([]);
+    return error;
+  };
+  const published = async (cid: string): Promise<Uint8Array> =>
+    bytes({ case: "trackPublished", value: new TrackPublishedResponse({ cid }) });
+
+  test.each([
+    ["nothing", []],
+    ["noise and text", [Buffer.alloc(2000, 0xff), "hello", Buffer.alloc(0), Buffer.from([8])]],
+    ["a join without a participant", [bytes({ case: "join", value: new JoinResponse() })]],
+    ["a leave", [bytes({ case: "leave", value: new LeaveRequest() })]],
+    ["an answer that is no SDP", [join, answerOf("no SDP")]],
+    ["an answer without a section", [join, answerOf("v=0\r\n")]],
+    ["an answer before the join, and then nothing", [answerOf(SILENT_ANSWER)]],
+    ["a message of 5 MB", [Buffer.alloc(5_000_000)]],
+  ])("%s", async (_name, messages) => {
+    expect(await refusal(messages)).toMatchObject({ code: "SFU_REFUSED" });
+  });
+
+  test("a track for another participant is not taken for ours", async () => {
+    const messages = [join, await published("somebody else's"), answerOf(SILENT_ANSWER)];
+    expect(await refusal(messages)).toMatchObject({ code: "SFU_REFUSED" });
+  });
+
+  test("an SFU without /rtc/v1 is one for the native client", async () => {
+    const server = createServer((_request, response) => response.writeHead(404).end());
+    servers.push(server);
+    await new Promise<void>((resolve) => {
+      server.listen(0, "127.0.0.1", resolve);
+    });
+    const sfuUrl = `ws://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const alice = await room.guest("light", await room.address("alice", { sfuUrl }));
+    await expect(alice.connect()).rejects.toMatchObject({ code: "SFU_REFUSED", causeName: "LightUnsuitable" });
+  });
+});
+
+describe("during a call", () => {
+  /** A relay in front of the real SFU, which can put in messages of its own and change the server's. */
+  const startRelay = async (change: (message: SignalResponse) => SignalResponse | undefined = (message) => message) => {
+    const clients: WebSocket[] = [];
+    const url = await serve((near, path, authorization) => {
+      clients.push(near);
+      const far = new WebSocket(room.lab.livekit.wsUrl + path, { headers: { authorization } });
+      const early: Buffer[] = [];
+      near.on("message", (data: Buffer) => (far.readyState === WebSocket.OPEN ? far.send(data) : early.push(data)));
+      far.on("open", () => {
+        for (const data of early.splice(0)) far.send(data);
+      });
+      far.on("message", (data: Buffer) => {
+        const changed = change(SignalResponse.fromBinary(data));
+        if (changed !== undefined) near.send(changed.toBinary());
+      });
+      far.on("error", () => near.close());
+      far.on("close", () => near.close());
+      near.on("close", () => far.close());
+    });
+    return {
+      url,
+      inject: (message: Uint8Array | string) => {
+        for (const client of clients) client.send(message);
+      },
+    };
+  };
+  const hears = (member: SfuMember, identity: string, frequencyHz: number): Promise<true> =>
+    eventually(
+      async () => (await member.level(identity, frequencyHz, 200)) > HEARD_DBFS,
+      `hearing ${frequencyHz} Hz of ${identity}`,
+      8000,
+    );
+  const talkers = async (sfuUrl: string): Promise<[SfuMember, SfuMember]> => {
+    const alice = await room.member("light", "alice", { sfuUrl });
+    const bob = await room.member("light", "bob");
+    await alice.setKey("bob", 0, room.key("bob"));
+    await bob.setKey("alice", 0, room.key("alice"));
+    await alice.say("alaw", TONE_HZ);
+    await bob.say("opus", OTHER_HZ);
+    await hears(alice, "bob", OTHER_HZ);
+    await hears(bob, "alice", TONE_HZ);
+    return [alice, bob];
+  };
+
+  test("messages that make no sense, come again, or speak of others change nothing", async () => {
+    const relay = await startRelay();
+    const [alice, bob] = await talkers(relay.url);
+    const stranger = new ParticipantInfo({ sid: "PA_x", identity: "stranger" });
+    for (const message of [
+      Buffer.alloc(1000, 0xfe),
+      "text",
+      join,
+      answerOf("no SDP"),
+      answerOf(SILENT_ANSWER),
+      bytes({ case: "trickle", value: new TrickleRequest({ candidateInit: "{" }) }),
+      bytes({
+        case: "trickle",
+        value: new TrickleRequest({ candidateInit: '{"candidate":"x","sdpMid":"99"}' }),
+      }),
+      bytes({
+        case: "update",
+        value: new ParticipantUpdate({ participants: [stranger, new ParticipantInfo()] }),
+      }),
+      bytes({ case: "trackUnpublished", value: new TrackUnpublishedResponse({ trackSid: "TR_unknown" }) }),
+      bytes({ case: "trackPublished", value: new TrackPublishedResponse({ cid: "unknown" }) }),
+      bytes({ case: "mediaSectionsRequirement", value: new MediaSectionsRequirement({ numAudios: 3 }) }),
+    ]) {
+      relay.inject(message);
+    }
+    const before = (await alice.heard("bob")).count;
+    await eventually(async () => (await alice.heard("bob")).count > before + 50, "a second of audio");
+    await hears(alice, "bob", OTHER_HZ);
+    await hears(bob, "alice", TONE_HZ);
+    expect([await alice.states(), await alice.ended()]).toEqual([[], []]);
+  });
+
+  test("an answer that cannot be used ends the connection, and a new one is made", async () => {
+    let spoil = false;
+    const relay = await startRelay((response) => {
+      if (response.message.case !== "answer" || !spoil) return response;
+      spoil = false;
+      response.message.value.sdp = "m=nonsense";
+      return response;
+    });
+    const [alice, bob] = await talkers(relay.url);
+    spoil = true;
+    await room.member("light", "carol").then((carol) => carol.say("alaw", 440));
+    await eventually(async () => (await alice.states()).length === 2, "interrupted and connected");
+    expect((await alice.states()).map((text) => text.split(":")[0])).toEqual(["interrupted", "connected"]);
+    await hears(alice, "bob", OTHER_HZ);
+    expect(await hears(bob, "alice", TONE_HZ)).toBe(true);
+  });
+
+  test("a member that sends 10,000 packets a second takes nothing from the others", async () => {
+    const [alice, bob] = await talkers(room.lab.livekit.wsUrl);
+    const mallory = await room.member("light", "mallory");
+    await alice.setKey("mallory", 0, room.key("mallory"));
+    await mallory.say("alaw", 440, 200);
+    await eventually(async () => (await alice.heard("mallory")).count > 600, "the flood");
+    const before = await alice.heard("bob");
+    await eventually(async () => (await alice.heard("bob")).count > before.count + 100, "two seconds of bob", 6000);
+    await hears(alice, "bob", OTHER_HZ);
+    await hears(bob, "alice", TONE_HZ);
+    expect(await alice.states()).toEqual([]);
+  });
+});
