@@ -179,18 +179,19 @@ describe("credentials", () => {
 });
 
 describe("addresses", () => {
-  const NOT_FOUND = { status: 404, errcode: "CALL_NOT_FOUND" };
+  const NO_CALL = { status: 404, errcode: "CALL_NOT_FOUND" };
+  const NO_ADDRESS = { status: 404, errcode: "NOT_FOUND" };
   test.each([
-    { method: "GET", path: `${CALLS}/${MARK}`, as: NOT_FOUND },
-    { method: "DELETE", path: `${CALLS}/${MARK}`, as: NOT_FOUND },
-    { method: "GET", path: `${CALLS}/__proto__`, as: NOT_FOUND },
-    { method: "GET", path: `${CALLS}/%00`, as: NOT_FOUND },
-    { method: "GET", path: `${CALLS}/..%2f..%2fetc%2fpasswd`, as: NOT_FOUND },
-    { method: "GET", path: `${CALLS}/'%20OR%201=1--`, as: NOT_FOUND },
+    { method: "GET", path: `${CALLS}/${MARK}`, as: NO_CALL },
+    { method: "DELETE", path: `${CALLS}/${MARK}`, as: NO_CALL },
+    { method: "GET", path: `${CALLS}/__proto__`, as: NO_CALL },
+    { method: "GET", path: `${CALLS}/%00`, as: NO_CALL },
+    { method: "GET", path: `${CALLS}/..%2f..%2fetc%2fpasswd`, as: NO_CALL },
+    { method: "GET", path: `${CALLS}/'%20OR%201=1--`, as: NO_CALL },
     { method: "GET", path: `${CALLS}/%E0%A4%A`, as: BAD_REQUEST },
-    { method: "PUT", path: CALLS, as: { status: 404, errcode: "BAD_REQUEST" } },
-    { method: "DELETE", path: CALLS, as: { status: 404, errcode: "BAD_REQUEST" } },
-    { method: "GET", path: `/api/v2/calls`, as: { status: 404, errcode: "BAD_REQUEST" } },
+    { method: "PUT", path: CALLS, as: NO_ADDRESS },
+    { method: "DELETE", path: CALLS, as: NO_ADDRESS },
+    { method: "GET", path: `/api/v2/calls`, as: NO_ADDRESS },
     { method: "GET", path: `${CALLS}?limit=0`, as: BAD_REQUEST },
     { method: "GET", path: `${CALLS}?limit=1e3`, as: BAD_REQUEST },
     { method: "GET", path: `${CALLS}?limit=501`, as: BAD_REQUEST },
@@ -202,7 +203,7 @@ describe("addresses", () => {
   });
 
   test("one of 8000 characters", async () => {
-    expectRefused(await send("GET", `${CALLS}/${"x".repeat(8000)}`), NOT_FOUND);
+    expectRefused(await send("GET", `${CALLS}/${"x".repeat(8000)}`), NO_CALL);
   });
 
   test("an Idempotency-Key that is none", async () => {

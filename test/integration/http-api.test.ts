@@ -173,7 +173,7 @@ describe("hostile requests", () => {
     ["GET", "/api/v1/calls/a/b"],
   ])("%s %s: 404 as JSON", async (method, path) => {
     await using api = await startApi();
-    expect(problem(await api.request(method, path))).toBe("404 BAD_REQUEST");
+    expect(problem(await api.request(method, path))).toBe("404 NOT_FOUND");
   });
 
   test("an address that cannot be decoded: 400", async () => {
