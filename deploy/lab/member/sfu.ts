@@ -4,7 +4,9 @@ import {
   AudioStream,
   EncryptionType,
   LocalAudioTrack,
+  type RemoteParticipant,
   type RemoteTrack,
+  type RemoteTrackPublication,
   Room,
   RoomEvent,
   TrackKind,
@@ -52,7 +54,7 @@ function requestE2ee(room: Room, message: E2eeMessage): void {
 export async function connectSfu(options: SfuOptions): Promise<SfuConnection> {
   const room = new Room();
   if (options.onFrame !== undefined) subscribe(room, options.onFrame);
-  if (options.onlyFrom !== undefined) subscribeTo(room, options.onlyFrom);
+  const subscribeToThose = subscribeTo(room, options.onlyFrom ?? []);
   await room.connect(options.url, options.token, {
     autoSubscribe: options.onFrame !== undefined && options.onlyFrom === undefined,
     dynacast: false,
@@ -69,6 +71,7 @@ export async function connectSfu(options: SfuOptions): Promise<SfuConnection> {
       },
     }),
   });
+  subscribeToThose();
   // 0: no queue in the native half, which then demands frames of exactly 10 ms.
   const source = new AudioSource(SFU_RATE_HZ, 1, 0);
   const track = LocalAudioTrack.createAudioTrack("microphone", source);
@@ -98,11 +101,17 @@ export async function connectSfu(options: SfuOptions): Promise<SfuConnection> {
   };
 }
 
-function subscribeTo(room: Room, users: readonly string[]): void {
-  const isWanted = (identity: string): boolean => users.some((user) => identity.startsWith(`${user}:`));
-  room.on(RoomEvent.TrackPublished, (publication, participant) => {
-    if (isWanted(participant.identity)) publication.setSubscribed(true);
-  });
+/** To microphones that come; what it returns, to those that are there already. */
+function subscribeTo(room: Room, users: readonly string[]): () => void {
+  const look = (publication: RemoteTrackPublication, { identity }: RemoteParticipant): void => {
+    if (users.some((user) => identity.startsWith(`${user}:`))) publication.setSubscribed(true);
+  };
+  room.on(RoomEvent.TrackPublished, look);
+  return () => {
+    for (const participant of room.remoteParticipants.values()) {
+      for (const publication of participant.trackPublications.values()) look(publication, participant);
+    }
+  };
 }
 
 function subscribe(room: Room, onFrame: NonNullable<SfuOptions["onFrame"]>): void {

@@ -35,7 +35,7 @@ export const createDecoder = (targetRateHz: SampleRateHz): ((frame: Frame) => De
       case "ulaw":
         if (frame.payload.length !== narrowband.length) return [];
         decodeG711(frame.codec, frame.payload, narrowband);
-        return [...holes(frame.lost), converters[8000](narrowband)];
+        return afterHoles(frame.lost, converters[8000](narrowband));
       case "slin":
         if (frame.samples.length !== samplesPerFrame(frame.sampleRateHz)) return [];
         return [converters[frame.sampleRateHz](frame.samples)];
@@ -48,7 +48,8 @@ export const createDecoder = (targetRateHz: SampleRateHz): ((frame: Frame) => De
   };
 };
 
-const holes = (lost: number): readonly undefined[] => Array.from({ length: Math.min(lost, MAX_MADE_UP_FRAMES) });
+const afterHoles = (lost: number, samples: Int16Array): DecodedFrames =>
+  lost === 0 ? [samples] : [...Array.from({ length: Math.min(lost, MAX_MADE_UP_FRAMES) }, () => undefined), samples];
 
 /** Cuts a stream into frames; what is left over waits for the next call. */
 const createCutter = (frameSamples: number): ((samples: Int16Array) => readonly Int16Array[]) => {
