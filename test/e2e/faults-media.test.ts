@@ -105,7 +105,7 @@ test(
     const sfu = scene.lab.process("livekit");
     await sfu.kill();
     // Until then what was said before is still to be heard.
-    await untilLogged("the SFU connection was interrupted", 2);
+    await untilLogged('"state":"interrupted"', 2);
     await sfu.startAgain();
     await expectBothCallsGoOn();
   },
