@@ -32,7 +32,8 @@ export interface FrameQueue {
   isResting(): boolean;
   /** The next frame; for 60 ms a made-up one when there is none, then undefined. Valid until the next call of `push` or `pop`. */
   pop(): Int16Array | undefined;
-  clear(): void;
+  /** Throws away what waits and forgets how it came: the next audible frame is the first. */
+  restart(): void;
   /** Frames since the last call: that were missing when they were due, and thrown away. */
   takeCounts(): { lost: number; dropped: number };
 }
@@ -121,12 +122,13 @@ export const createFrameQueue = (rateHz: SampleRateHz, arrival: Arrival, nowMs: 
       concealer.heard(slot.samples);
       return slot.samples;
     },
-    clear() {
+    restart() {
       head = 0;
       length = 0;
       playedInPlace = 0;
+      isResting = true;
       concealer.clear();
-      trimmer.clear();
+      trimmer.restart();
     },
     takeCounts() {
       const counts = { lost, dropped };
@@ -173,8 +175,9 @@ const createTrimmer = (arrival: Arrival) => {
       restartWindow();
       return true;
     },
-    clear(): void {
+    restart(): void {
       surplus = 0;
+      windowFrames = WINDOW_FRAMES;
       restartWindow();
     },
   };

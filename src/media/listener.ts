@@ -9,6 +9,8 @@ import type { RemoteTrack, SfuClient } from "./sfu/port.ts";
 /** How long a planned hand-over waits for the next connection to hear everybody. */
 const HANDOVER_TIMEOUT_MS = 400;
 const FLUSH_INTERVAL_MS = 3000;
+/** After a stall: time in which all that waited for us has come in. */
+const BACKLOG_MS = 10;
 /** Keys kept per member: its newest ones, enough for frames still on their way after a rotation. */
 const KEYS_PER_MEMBER = 8;
 
@@ -69,6 +71,7 @@ export const createListener = (initialRateHz: SampleRateHz, nowMs: () => number)
   let lost = 0;
   let dropped = 0;
   let flushedAtMs = -Infinity;
+  let discardUntilMs = -Infinity;
 
   const prepare = (client: SfuClient): void => {
     sources.set(client, new Map());
@@ -145,6 +148,7 @@ export const createListener = (initialRateHz: SampleRateHz, nowMs: () => number)
       for (const client of sources.keys()) client.setKey(key);
     },
     onFrame(client, track, frame) {
+      if (nowMs() < discardUntilMs) return;
       const source = sourceOf(client, track, frame);
       if (source === undefined) return;
       takeFrame(source, frame);
@@ -157,7 +161,8 @@ export const createListener = (initialRateHz: SampleRateHz, nowMs: () => number)
       // Flushing costs a gap: on a machine that stalls again and again the longer buffer is the better one.
       if (nowMs() - flushedAtMs > FLUSH_INTERVAL_MS) active?.flush();
       flushedAtMs = nowMs();
-      for (const known of sources.values()) for (const { queue } of known.values()) queue.clear();
+      discardUntilMs = nowMs() + BACKLOG_MS;
+      for (const known of sources.values()) for (const { queue } of known.values()) queue.restart();
     },
     mixInto(mixer) {
       // The next connection keeps step, so that there is nothing to catch up with when it takes over.

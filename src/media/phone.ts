@@ -81,7 +81,7 @@ export const createPhone = ({ nowMs, isHeardHere, onFact }: PhoneOptions): Phone
   };
   const passes = (): boolean => bridged && !held;
   const restart = (): void => {
-    queue.clear();
+    queue.restart();
     watch.restart();
   };
 
@@ -127,7 +127,7 @@ export const createPhone = ({ nowMs, isHeardHere, onFact }: PhoneOptions): Phone
       if (takeSamples(frame) && sfuConnected) watch.heard("fromPhone");
     },
     afterStall() {
-      queue.clear();
+      queue.restart();
       track.afterStall();
     },
     speakInto(mixer) {

@@ -44,6 +44,7 @@ const createWorld = () => {
   const listener = createListener(8000, () => clock.nowMs);
   const mixer = createMixer(160);
   return {
+    clock,
     listener,
     /** 20 ms. */
     tick: (): Int16Array => {
@@ -120,6 +121,34 @@ describe("listener", () => {
     listener.onFrame(client, silent, voice());
     for (let i = 0; i < 5; i++) tick();
     expect(listener.takeCounts().lost).toBe(4);
+  });
+
+  test("after a stall nothing that piled up delays what follows", () => {
+    const { clock, listener, tick } = createWorld();
+    const client = createClient();
+    listener.add(client);
+    const member = track("member");
+    let sentMs = 0;
+    // Each frame is a level of its own, so that it is known again when it is heard.
+    const levelOf = (ms: number): number => 400 + ((ms / 20) % 50) * 400;
+    const send = (): void => {
+      const samples = new Int16Array(160).fill(levelOf((sentMs += 20)));
+      listener.onFrame(client, member, { codec: "slin", sampleRateHz: 8000, samples });
+    };
+    const delayMs = (): number => {
+      send();
+      const heard = tick()[80]!;
+      const lagMs = [0, 20, 40, 60, 80, 100, 120].find((ms) => levelOf(sentMs - ms) === heard);
+      return lagMs ?? Infinity;
+    };
+    for (let i = 0; i < 100; i++) delayMs();
+    const before = delayMs();
+    clock.nowMs += 300;
+    listener.afterStall();
+    for (let i = 0; i < 15; i++) send();
+    for (let i = 0; i < 100; i++) delayMs();
+    expect(delayMs()).toBe(before);
+    expect(before).toBeLessThanOrEqual(20);
   });
 
   test("a planned hand-over waits for every track but silent ones, and leaves no gap", async () => {
