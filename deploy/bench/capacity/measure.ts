@@ -195,6 +195,6 @@ export const measureCapacity = async (options: CapacityOptions): Promise<Capacit
   await until(
     "all calls to end",
     async () => !(await lab.gateway.metrics()).match(/^mrtc_sip_gateway_calls_active.* [1-9]/m),
-  );
+  ).catch((error: unknown) => progress(String(error)));
   return rows;
 };
