@@ -1,6 +1,3 @@
-import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
-
 import {
   JoinResponse,
   LeaveRequest,
@@ -14,11 +11,11 @@ import {
   TrickleRequest,
 } from "@livekit/protocol";
 import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from "@jest/globals";
-import { WebSocket, WebSocketServer } from "ws";
 
 import { eventually } from "../../support/media/scene.ts";
 import type { SfuMember } from "../../support/media/sfu-member.ts";
 import { type SfuRoom, startSfuRoom } from "../../support/media/sfu-room.ts";
+import { startSignallingRelay, startSocketServer } from "../../support/media/signalling-relay.ts";
 
 jest.setTimeout(60_000);
 
@@ -27,33 +24,11 @@ const TONE_HZ = 610;
 const OTHER_HZ = 930;
 
 let room: SfuRoom;
-const servers: Server[] = [];
 beforeAll(async () => {
   room = await startSfuRoom();
 });
-afterEach(async () => {
-  await room.clear();
-  for (const server of servers.splice(0)) {
-    server.closeAllConnections();
-    server.close();
-  }
-});
+afterEach(() => room.clear());
 afterAll(async () => room[Symbol.asyncDispose]());
-
-const serve = async (onSocket: (socket: WebSocket, path: string, authorization: string) => void): Promise<string> => {
-  const server = createServer((_request, response) => response.writeHead(404).end());
-  servers.push(server);
-  const sockets = new WebSocketServer({ noServer: true });
-  server.on("upgrade", (request, socket, head) => {
-    sockets.handleUpgrade(request, socket, head, (webSocket) =>
-      onSocket(webSocket, request.url ?? "", request.headers.authorization ?? ""),
-    );
-  });
-  await new Promise<void>((resolve) => {
-    server.listen(0, "127.0.0.1", resolve);
-  });
-  return `ws://127.0.0.1:${(server.address() as AddressInfo).port}`;
-};
 
 const bytes = (message: SignalResponse["message"]): Uint8Array => new SignalResponse({ message }).toBinary();
 
@@ -84,10 +59,10 @@ const SILENT_ANSWER = [
 describe("an SFU that answers a join with something else", () => {
   /** Sends `messages` to whoever connects. */
   const refusal = async (messages: readonly (Uint8Array | string)[]): Promise<unknown> => {
-    const sfuUrl = await serve((socket) => {
+    await using server = await startSocketServer((socket) => {
       for (const message of messages) socket.send(message);
     });
-    const alice = await room.guest("light", await room.address("alice", { sfuUrl }));
+    const alice = await room.guest("light", await room.address("alice", { sfuUrl: server.url }));
     const error = await alice.connect().then(
       () => "connected",
       (thrown: unknown) => thrown,
@@ -119,44 +94,13 @@ describe("an SFU that answers a join with something else", () => {
   });
 
   test("an SFU without /rtc/v1 is one for the native client", async () => {
-    const server = createServer((_request, response) => response.writeHead(404).end());
-    servers.push(server);
-    await new Promise<void>((resolve) => {
-      server.listen(0, "127.0.0.1", resolve);
-    });
-    const sfuUrl = `ws://127.0.0.1:${(server.address() as AddressInfo).port}`;
-    const alice = await room.guest("light", await room.address("alice", { sfuUrl }));
+    await using server = await startSocketServer();
+    const alice = await room.guest("light", await room.address("alice", { sfuUrl: server.url }));
     await expect(alice.connect()).rejects.toMatchObject({ code: "SFU_REFUSED", causeName: "LightUnsuitable" });
   });
 });
 
 describe("during a call", () => {
-  /** A relay in front of the real SFU, which can put in messages of its own and change the server's. */
-  const startRelay = async (change: (message: SignalResponse) => SignalResponse | undefined = (message) => message) => {
-    const clients: WebSocket[] = [];
-    const url = await serve((near, path, authorization) => {
-      clients.push(near);
-      const far = new WebSocket(room.lab.livekit.wsUrl + path, { headers: { authorization } });
-      const early: Buffer[] = [];
-      near.on("message", (data: Buffer) => (far.readyState === WebSocket.OPEN ? far.send(data) : early.push(data)));
-      far.on("open", () => {
-        for (const data of early.splice(0)) far.send(data);
-      });
-      far.on("message", (data: Buffer) => {
-        const changed = change(SignalResponse.fromBinary(data));
-        if (changed !== undefined) near.send(changed.toBinary());
-      });
-      far.on("error", () => near.close());
-      far.on("close", () => near.close());
-      near.on("close", () => far.close());
-    });
-    return {
-      url,
-      inject: (message: Uint8Array | string) => {
-        for (const client of clients) client.send(message);
-      },
-    };
-  };
   const hears = (member: SfuMember, identity: string, frequencyHz: number): Promise<true> =>
     eventually(
       async () => (await member.level(identity, frequencyHz, 200)) > HEARD_DBFS,
@@ -176,7 +120,7 @@ describe("during a call", () => {
   };
 
   test("messages that make no sense, come again, or speak of others change nothing", async () => {
-    const relay = await startRelay();
+    await using relay = await startSignallingRelay(room.lab.livekit.wsUrl);
     const [alice, bob] = await talkers(relay.url);
     const stranger = new ParticipantInfo({ sid: "PA_x", identity: "stranger" });
     for (const message of [
@@ -209,7 +153,7 @@ describe("during a call", () => {
 
   test("an answer that cannot be used ends the connection, and a new one is made", async () => {
     let spoil = false;
-    const relay = await startRelay((response) => {
+    await using relay = await startSignallingRelay(room.lab.livekit.wsUrl, (response) => {
       if (response.message.case !== "answer" || !spoil) return response;
       spoil = false;
       response.message.value.sdp = "m=nonsense";

@@ -86,7 +86,7 @@ export const startSfuMember = async (
 ): Promise<SfuMember> => {
   const child = fork(new URL("./sfu-member-process.ts", import.meta.url), {
     execArgv: [],
-    env: { ...process.env, NODE_ENV: "production", NODE_NO_WARNINGS: "1" },
+    env: { ...process.env, NODE_ENV: "production", NODE_NO_WARNINGS: "1", RUST_LOG: "off" },
     stdio: ["ignore", "ignore", "inherit", "ipc"],
   });
   const pending = new Map<number, PromiseWithResolvers<MemberAnswer["value"]>>();

@@ -43,14 +43,35 @@ export interface RemoteTracks {
   onPacket(mid: string, packet: Buffer): void;
   listen(listening: boolean): void;
   review(): void;
+  /** Says again which tracks are wanted: the SFU may not have heard it. */
+  resubscribe(): void;
   flush(): void;
   list(): readonly RemoteTrack[];
   /** The connection is gone: every track ends, without a word to the SFU. */
   end(): void;
 }
 
+const openIncoming = (
+  { address, clock, events, keys, onMissing }: RemoteTracksOptions,
+  remote: Omit<KnownTrack, "incoming">,
+  injectedTrailer: Uint8Array,
+  isListening: () => boolean,
+): Incoming =>
+  createIncoming({
+    clock,
+    ...(address.encrypted ? { keyOf: (index: number) => keys.get(remote.identity, index) } : {}),
+    injectedTrailer,
+    onFrame: (frame) => {
+      if (isListening()) events.onFrame(remote, frame);
+    },
+    onUndecryptable: (undecryptable) => {
+      remote.undecryptable = undecryptable;
+    },
+    onMissing,
+  });
+
 export const createRemoteTracks = (options: RemoteTracksOptions): RemoteTracks => {
-  const { address, events, keys } = options;
+  const { address, events } = options;
   const tracks = new Map<string, KnownTrack>();
   const trackOfMid = new Map<string, string>();
   const participants = new Map<string, ParticipantInfo>();
@@ -58,19 +79,6 @@ export const createRemoteTracks = (options: RemoteTracksOptions): RemoteTracks =
   let injectedTrailer: Uint8Array = new Uint8Array();
   let listening = false;
 
-  const openIncoming = (remote: Omit<KnownTrack, "incoming">): Incoming =>
-    createIncoming({
-      clock: options.clock,
-      ...(address.encrypted ? { keyOf: (index: number) => keys.get(remote.identity, index) } : {}),
-      injectedTrailer,
-      onFrame: (frame) => {
-        if (listening) events.onFrame(remote, frame);
-      },
-      onUndecryptable: (undecryptable) => {
-        remote.undecryptable = undecryptable;
-      },
-      onMissing: options.onMissing,
-    });
   const isSubscribed = (trackId: string): boolean => [...trackOfMid.values()].includes(trackId);
   const add = (info: TrackInfo, participant: ParticipantInfo): KnownTrack => {
     const trackId = info.sid;
@@ -90,7 +98,9 @@ export const createRemoteTracks = (options: RemoteTracksOptions): RemoteTracks =
         setSubscribed: (subscribed) => options.subscribe(trackId, participant.sid, subscribed),
       }),
     };
-    const known: KnownTrack = Object.assign(remote, { incoming: openIncoming(remote) });
+    const known: KnownTrack = Object.assign(remote, {
+      incoming: openIncoming(options, remote, injectedTrailer, () => listening),
+    });
     tracks.set(trackId, known);
     return known;
   };
@@ -154,6 +164,11 @@ export const createRemoteTracks = (options: RemoteTracksOptions): RemoteTracks =
       listening = value;
       if (!listening) for (const remote of tracks.values()) remote.incoming.flush();
       review();
+    },
+    resubscribe() {
+      for (const { trackId, participantSid, inClear } of tracks.values()) {
+        options.subscribe(trackId, participantSid, listening && !inClear);
+      }
     },
     flush() {
       for (const remote of tracks.values()) remote.incoming.flush();

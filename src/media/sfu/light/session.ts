@@ -208,11 +208,13 @@ export const openSession = async (options: SessionOptions): Promise<Session> => 
   open = true;
   const trackSid = await opening.published.reached;
   const { participant } = await opening.joined.reached;
+  let isMuted = muted;
   return {
     outgoing,
     tracks,
     close,
     setMuted(value) {
+      isMuted = value;
       outgoing.setMuted(value);
       link.send(muteMessage(trackSid, value));
     },
@@ -220,7 +222,11 @@ export const openSession = async (options: SessionOptions): Promise<Session> => 
       const attempt = createMilestone<true>();
       resumed = attempt;
       await link.open(resumeRequest(participant?.sid ?? ""), token);
+      if (closed) return link.leave();
       await within(attempt.reached, RESPONSE_TIMEOUT_MS, noAnswer());
+      // What was said while nobody listened.
+      link.send(muteMessage(trackSid, isMuted));
+      tracks.resubscribe();
     },
   };
 };

@@ -1,0 +1,105 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, jest, test } from "@jest/globals";
+
+import { type LossyRelay, startLossyRelay } from "../../support/media/lossy-relay.ts";
+import { eventually } from "../../support/media/scene.ts";
+import type { SfuMember } from "../../support/media/sfu-member.ts";
+import { type SfuRoom, startSfuRoom } from "../../support/media/sfu-room.ts";
+
+jest.setTimeout(90_000);
+
+const HEARD_DBFS = -22;
+const TONE_HZ = 610;
+const OTHER_HZ = 930;
+
+let room: SfuRoom;
+let relay: LossyRelay;
+let alice: SfuMember;
+let bob: SfuMember;
+beforeAll(async () => {
+  room = await startSfuRoom();
+});
+beforeEach(async () => {
+  relay = await startLossyRelay(room.lab.livekit.wsUrl);
+});
+afterEach(async () => {
+  await room.clear();
+  await relay[Symbol.asyncDispose]();
+});
+afterAll(async () => room[Symbol.asyncDispose]());
+
+const hears = (member: SfuMember, identity: string, frequencyHz: number, timeoutMs = 8000): Promise<true> =>
+  eventually(
+    async () => (await member.level(identity, frequencyHz, 200)) > HEARD_DBFS,
+    `hearing ${frequencyHz} Hz of ${identity}`,
+    timeoutMs,
+  );
+
+describe("light through a bad network", () => {
+  beforeEach(async () => {
+    alice = await room.member("light", "alice", { sfuUrl: relay.url });
+    bob = await room.member("light", "bob");
+    await alice.setKey("bob", 0, room.key("bob"));
+    await bob.setKey("alice", 0, room.key("alice"));
+    await alice.say("alaw", TONE_HZ);
+    await bob.say("alaw", OTHER_HZ);
+    await hears(bob, "alice", TONE_HZ);
+    await hears(alice, "bob", OTHER_HZ);
+  });
+
+  test("5 % loss both ways: most packets that are missing are sent again in time, by us and by the SFU", async () => {
+    relay.path.loss = 0.05;
+    const before = { alice: await alice.heard("bob"), bob: await bob.heard("alice"), dropped: relay.dropped() };
+    await eventually(async () => (await bob.heard("alice")).count > before.bob.count + 250, "five seconds", 8000);
+    const dropped = relay.dropped() - before.dropped;
+    const lostToAlice = (await alice.heard("bob")).lost - before.alice.lost;
+    const lostToBob = (await bob.heard("alice")).lost - before.bob.lost;
+    expect(dropped).toBeGreaterThan(20);
+    // Measured: 9 of 28.
+    expect(lostToAlice + lostToBob).toBeLessThan((2 / 3) * dropped);
+    expect(await alice.states()).toEqual([]);
+  });
+
+  test("packets that overtake each other within 30 ms are put in order: hardly any is lost", async () => {
+    relay.path.jitterMs = 30;
+    const before = await alice.heard("bob");
+    await eventually(async () => (await alice.heard("bob")).count > before.count + 250, "five seconds", 8000);
+    const after = await alice.heard("bob");
+    expect(after.lost - before.lost).toBeLessThan(5);
+    expect(await alice.level("bob", OTHER_HZ, 200)).toBeGreaterThan(HEARD_DBFS);
+  });
+
+  test("five seconds without network: the connection comes back by itself, and is the same", async () => {
+    const sid = (await room.participants()).get("alice");
+    relay.path.loss = 1;
+    await new Promise((resolve) => {
+      setTimeout(resolve, 5000);
+    });
+    await alice.say("alaw", 440);
+    relay.path.loss = 0;
+    await hears(bob, "alice", 440, 5000);
+    await hears(alice, "bob", OTHER_HZ, 5000);
+    expect((await room.participants()).get("alice")).toBe(sid);
+  });
+
+  test("twenty seconds without network: the SFU is joined again, and audio is back both ways", async () => {
+    relay.path.loss = 1;
+    await new Promise((resolve) => {
+      setTimeout(resolve, 20_000);
+    });
+    await alice.say("alaw", 440);
+    relay.path.loss = 0;
+    await hears(bob, "alice", 440, 20_000);
+    await hears(alice, "bob", OTHER_HZ, 20_000);
+    const words = (await alice.states()).map((text) => text.split(":")[0]);
+    expect(words.at(-1)).toBe("connected");
+    expect(words[0]).toBe("interrupted");
+  });
+});
+
+test("an SFU to which no UDP leads is one for the native client", async () => {
+  relay.path.loss = 1;
+  alice = await room.guest("light", await room.address("alice", { sfuUrl: relay.url }));
+  await expect(alice.connect()).rejects.toMatchObject({ code: "MEDIA_FAILED", causeName: "LightUnsuitable" });
+  await eventually(async () => (await room.participants()).size === 0, "no participant left behind");
+  expect(await alice.states()).toEqual([]);
+});
