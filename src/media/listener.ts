@@ -165,11 +165,7 @@ export const createListener = (initialRateHz: SampleRateHz, nowMs: () => number)
       for (const known of sources.values()) for (const { queue } of known.values()) queue.restart();
     },
     mixInto(mixer) {
-      // The next connection keeps step, so that there is nothing to catch up with when it takes over.
-      for (const [, { queue }] of sourcesOf(next?.client)) {
-        queue.pop();
-        queue.takeCounts();
-      }
+      keepStep(sourcesOf(next?.client));
       for (const [track, { queue }] of sourcesOf(active)) {
         if (track.muted) queue.rest();
         const samples = queue.pop();
@@ -197,6 +193,14 @@ type Sources = ReadonlyMap<RemoteTrack, Source>;
 const hasAllOf = (next: Sources, active: Sources): boolean => {
   const heard = new Set([...next.keys()].map(({ trackId }) => trackId));
   return [...active].every(([{ trackId }, { queue }]) => queue.isResting() || heard.has(trackId));
+};
+
+/** The next connection plays unheard, so that there is nothing to catch up with when it takes over. */
+const keepStep = (sources: Sources): void => {
+  for (const { queue } of sources.values()) {
+    queue.pop();
+    queue.takeCounts();
+  }
 };
 
 const atMost = async (timeoutMs: number, { promise, resolve }: PromiseWithResolvers<void>): Promise<void> => {
