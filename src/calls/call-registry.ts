@@ -87,6 +87,11 @@ export const createCallRegistry = (limits: Limits): CallRegistry => {
 
   const actors = (): readonly CallActor[] => [...entries.values()].flatMap(({ actor }) => actor ?? []);
 
+  const untilAllLeft = async (isMeant: (record: CallRecord) => boolean): Promise<void> => {
+    const leaving = actors().filter((actor) => isOver(actor.record()) && isMeant(actor.record()));
+    await Promise.all(leaving.map(({ ended }) => ended));
+  };
+
   return {
     claim: async (roomId, number, subject) => {
       const key = `${roomId} ${canonicalDigits(number)}`;
@@ -99,6 +104,9 @@ export const createCallRegistry = (limits: Limits): CallRegistry => {
       }
       const checking: Entry = { roomId, subject };
       entries.set(key, checking);
+      await untilAllLeft(
+        (record) => record.roomId === roomId && canonicalDigits(record.number) === canonicalDigits(number),
+      );
       return {
         checkLimits: () => checkLimits(checking),
         started: (actor) => {
@@ -124,11 +132,7 @@ export const createCallRegistry = (limits: Limits): CallRegistry => {
       throw new GatewayError("LIMIT_REACHED", words, { retryable: true });
     },
     untilLeft: async ({ callId, roomId, ghost }) => {
-      const leaving = actors().filter((actor) => {
-        const record = actor.record();
-        return record.callId !== callId && record.roomId === roomId && record.ghost === ghost && isOver(record);
-      });
-      await Promise.all(leaving.map(({ ended }) => ended));
+      await untilAllLeft((record) => record.callId !== callId && record.roomId === roomId && record.ghost === ghost);
     },
     actor: (callId) => actors().find((actor) => actor.record().callId === callId),
     actors,

@@ -85,9 +85,9 @@ export const createCallService = (deps: CallServiceDeps): Calls => {
       state: "routing",
       createdAtMs: clock.nowMs(),
     };
-    const actor = createActor(
-      createCall({ record, targets, displayName: formatNumber(number), inviteFirst: via !== "invite" }),
-    );
+    // The profile of a ghost is the same whoever calls whom.
+    const displayName = deps.callerNames.nameOf(number) ?? formatNumber(number);
+    const actor = createActor(createCall({ record, targets, displayName, inviteFirst: via !== "invite" }));
     claim.started(actor);
     actor.post({ type: "call.start" });
     return actor;
