@@ -9,9 +9,10 @@ const OUTLIVES_SESSION: ReadonlySet<CallEvent["type"]> = new Set(["media.workerL
 
 /** True for facts of an earlier leg or media session, and for what the call knows already. */
 export const isStale = (call: Call, event: CallEvent): boolean => {
-  if ("legId" in event && event.legId !== undefined && event.legId !== call.record.legId) return true;
-  // A late result of any media session has to be undone once the call is over.
-  if (isOver(call)) return false;
+  const isOfOtherLeg = "legId" in event && event.legId !== undefined && event.legId !== call.record.legId;
+  // Once the call is over, a late result of any media session has to be undone, and audio attached to any leg.
+  if (isOver(call)) return isOfOtherLeg && event.type !== "media.attached";
+  if (isOfOtherLeg) return true;
   if (
     !OUTLIVES_SESSION.has(event.type) &&
     "epoch" in event &&
@@ -50,6 +51,9 @@ const absorbFailure = (call: Call, event: Extract<CallEvent, { type: "operation.
       return { ...call, audio: "failed" };
     case "bridge":
       return { ...call, bridge: "failed" };
+    case "exchangeKeys":
+    case "answer":
+      return call;
   }
 };
 
@@ -61,7 +65,7 @@ export const absorb = (call: Call, event: CallEvent, nowMs: number): Call => {
       return { ...call, audio: "ready" };
     case "leg.ringing":
     case "leg.progress":
-      return { ...call, leg: "ringing" };
+      return call.record.direction === "inbound" ? call : { ...call, leg: "ringing" };
     case "leg.answered":
       // A 200 that crosses our CANCEL is hung up at once: nobody was called.
       return isOver(call) ? call : { ...call, leg: "answered", record: { ...call.record, answeredAtMs: nowMs } };
@@ -74,11 +78,15 @@ export const absorb = (call: Call, event: CallEvent, nowMs: number): Call => {
     case "rtc.alone":
       return { ...call, alone: true };
     case "rtc.accompanied":
-      return { ...call, alone: false };
+      return { ...call, alone: false, accompanied: true };
+    case "room.entered":
+      return { ...call, accompanied: event.isLive, opensCall: event.isEmpty };
     case "rtc.prepared":
       return { ...call, member: "prepared", encrypted: event.encrypted };
     case "rtc.published":
       return { ...call, member: "published" };
+    case "rtc.keysExchanged":
+      return { ...call, keysExchanged: true };
     case "rtc.lost":
       return withFailure(call, event.message);
     case "media.joined":
@@ -96,6 +104,7 @@ export const absorb = (call: Call, event: CallEvent, nowMs: number): Call => {
     case "call.start":
     case "rtc.removed":
     case "rtc.renewed":
+    case "keypad":
     case "media.flowing":
     case "media.silent":
     case "media.workerLost":
@@ -107,6 +116,7 @@ export const absorb = (call: Call, event: CallEvent, nowMs: number): Call => {
     case "timer.connect":
     case "timer.maxDuration":
     case "timer.alone":
+    case "timer.waiting":
     case "timer.legGrace":
     case "timer.recovery":
     case "timer.recoveryRetry":

@@ -1,4 +1,4 @@
-import type { LegMedia, MediaKey, PromptName } from "../calls/ports.ts";
+import type { LegMedia, MediaKey } from "../calls/ports.ts";
 import { GatewayError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { formatRateHz } from "./codecs/transcode.ts";
@@ -24,9 +24,8 @@ export interface ConferenceDeps {
 export interface Conference {
   join(session: JoinSession): Promise<void>;
   attach(callId: string, media: LegMedia): Promise<void>;
-  bridge(callId: string): void;
-  setHeld(callId: string, held: boolean): void;
-  prompt(callId: string, name: PromptName): void;
+  /** What only concerns the phone itself. */
+  phone(callId: string): PhoneControls;
   setKey(callId: string, key: MediaKey): void;
   /** Identities of the conference's members as this call knows them: nobody else is heard. */
   setMembers(callId: string, identities: readonly string[]): void;
@@ -38,6 +37,9 @@ export interface Conference {
   has(callId: string): boolean;
   isEmpty(): boolean;
 }
+
+/** What only concerns the phone of a call. */
+export type PhoneControls = Pick<Phone, "bridge" | "setHeld" | "setMuted" | "prompt" | "promptNumber" | "stopMusic">;
 
 interface Call {
   readonly phone: Phone;
@@ -118,15 +120,7 @@ export const createConference = (deps: ConferenceDeps): Conference => {
       fitRate(leg);
       await sfu.fitLeg(phone);
     },
-    bridge(callId) {
-      callOf(callId).phone.bridge();
-    },
-    setHeld(callId, held) {
-      callOf(callId).phone.setHeld(held);
-    },
-    prompt(callId, name) {
-      callOf(callId).phone.prompt(name);
-    },
+    phone: (callId) => callOf(callId).phone,
     setKey(callId, key) {
       const call = calls.get(callId);
       if (call === undefined) return;

@@ -1,17 +1,15 @@
 import type { PromptName } from "../calls/ports.ts";
 import { GatewayError } from "../errors.ts";
 import { createAudioWatch } from "./audio-watch.ts";
-import { isOpusDtx } from "./codecs/opus.ts";
-import { createDecoder, createEncoder } from "./codecs/transcode.ts";
-import { type Frame, MAX_MADE_UP_FRAMES, type SampleRateHz, samplesPerFrame } from "./frame.ts";
-import { createFrameQueue } from "./frame-queue.ts";
+import { createEncoder } from "./codecs/transcode.ts";
+import type { Frame, SampleRateHz } from "./frame.ts";
 import type { WorkerFact } from "./ipc.ts";
 import type { Leg } from "./legs/port.ts";
-import { AUDIBLE_DBFS, createLevelMeter } from "./levels.ts";
+import { createLevelMeter } from "./levels.ts";
 import type { Mixer } from "./mixer.ts";
 import { createOutgoingTrack, type OutgoingTrack } from "./outgoing-track.ts";
-import { promptFrames } from "./prompts.ts";
-import { g711Level } from "./sfu/light/audio-level.ts";
+import { createPhoneVoice } from "./phone-voice.ts";
+import { createPlayer } from "./player.ts";
 import type { CallAudioStats } from "./stats.ts";
 
 export interface PhoneOptions {
@@ -29,8 +27,14 @@ export interface Phone {
   setSfuConnected(connected: boolean): void;
   bridge(): void;
   setHeld(held: boolean): void;
+  /** The phone hears and is not heard. */
+  setMuted(muted: boolean): void;
   /** Starts a prompt from its first frame. Throws MEDIA_FAILED when there is no phone to hear it. */
   prompt(name: PromptName): void;
+  /** The same for a number. */
+  promptNumber(value: number): void;
+  /** Ends the music behind the prompt `waiting`. */
+  stopMusic(): void;
   /** Rate of the mix; also called when the leg changed. */
   setRate(sampleRateHz: SampleRateHz): void;
   onLegFrame(frame: Frame): void;
@@ -53,35 +57,23 @@ export const createPhone = ({ nowMs, isHeardHere, onFact }: PhoneOptions): Phone
   const watch = createAudioWatch(nowMs, onFact);
   const track = createOutgoingTrack(nowMs);
   let rateHz: SampleRateHz = 8000;
-  let decode = createDecoder(rateHz);
   let encode: ((samples: Int16Array) => Frame) | undefined;
-  let queue = createFrameQueue(rateHz, "network", nowMs);
-  let unheard = new Int16Array(samplesPerFrame(rateHz));
   let bridged = false;
   let held = false;
+  let muted = false;
   let sfuConnected = false;
-  let voice: Int16Array | undefined;
-  let playing: Iterator<Int16Array> | undefined;
+  const voice = createPhoneVoice({ nowMs, isHeardHere, meter: meters.fromPhone });
+  /** What it says in this tick. */
+  let said: Int16Array | undefined;
 
-  /** Queues the samples of a frame and meters it; true when it is audible. */
-  const takeSamples = (frame: Frame): boolean => {
-    if (!isHeardHere() && (frame.codec === "alaw" || frame.codec === "ulaw")) {
-      // Samples that nobody hears are not worth decoding; the level is known as the SFU is told it.
-      queue.push(unheard);
-      return meters.fromPhone.count(g711Level(frame.codec, frame.payload) < -AUDIBLE_DBFS);
-    }
-    const madeUp = frame.codec === "slin" ? 0 : Math.min(frame.lost, MAX_MADE_UP_FRAMES);
-    let audible = false;
-    decode(frame).forEach((samples, i) => {
-      queue.push(samples, i < madeUp);
-      if (samples !== undefined && meters.fromPhone.measure(samples)) audible = true;
-    });
-    if (frame.codec === "opus" && isOpusDtx(frame.payload)) queue.rest();
-    return audible;
-  };
   const passes = (): boolean => bridged && !held;
+  const isHeard = (): boolean => passes() && !muted;
+  const player = createPlayer();
+  const expectLeg = (): void => {
+    if (phone.leg === undefined) throw new GatewayError("MEDIA_FAILED", "the phone's audio is not connected");
+  };
   const restart = (): void => {
-    queue.restart();
+    voice.restart();
     watch.restart();
   };
 
@@ -91,7 +83,7 @@ export const createPhone = ({ nowMs, isHeardHere, onFact }: PhoneOptions): Phone
     setSfuConnected(connected) {
       sfuConnected = connected;
       // A connection made during hold does not know about it.
-      if (connected && held) track.sfu?.setMuted(true);
+      if (connected && (held || muted)) track.sfu?.setMuted(true);
     },
     bridge() {
       if (bridged) return;
@@ -101,59 +93,64 @@ export const createPhone = ({ nowMs, isHeardHere, onFact }: PhoneOptions): Phone
     setHeld(value) {
       if (held === value) return;
       held = value;
-      track.sfu?.setMuted(held);
+      track.sfu?.setMuted(held || muted);
+      restart();
+    },
+    setMuted(value) {
+      if (muted === value) return;
+      muted = value;
+      track.sfu?.setMuted(held || muted);
       restart();
     },
     prompt(name) {
-      if (phone.leg === undefined) throw new GatewayError("MEDIA_FAILED", "the phone's audio is not connected");
-      playing = promptFrames(name, rateHz)[Symbol.iterator]();
+      expectLeg();
+      player.prompt(name, rateHz);
     },
+    promptNumber(value) {
+      expectLeg();
+      player.number(value, rateHz);
+    },
+    stopMusic: () => player.stopMusic(),
     setRate(sampleRateHz) {
       if (phone.leg !== undefined) encode = createEncoder(sampleRateHz, phone.leg.format);
       if (rateHz === sampleRateHz) return;
       rateHz = sampleRateHz;
-      decode = createDecoder(rateHz);
-      queue = createFrameQueue(rateHz, "network", nowMs);
-      unheard = new Int16Array(samplesPerFrame(rateHz));
-      playing = undefined;
+      voice.setRate(rateHz);
+      player.stopPrompt();
     },
     onLegFrame(frame) {
-      if (!passes()) return;
+      if (!isHeard()) return;
       watch.fine("fromPhone");
       if (!track.send(frame)) {
         meters.fromPhone.dropped(1);
         return;
       }
-      if (takeSamples(frame) && sfuConnected) watch.heard("fromPhone");
+      if (voice.take(frame) && sfuConnected) watch.heard("fromPhone");
     },
     afterStall() {
-      queue.restart();
+      voice.restart();
       track.afterStall();
     },
     speakInto(mixer) {
       track.tick();
-      voice = undefined;
-      if (!passes()) return;
-      voice = queue.pop();
-      const counts = queue.takeCounts();
-      meters.fromPhone.lost(counts.lost);
-      meters.fromPhone.dropped(counts.dropped);
-      if (voice !== undefined) mixer.add(voice);
+      said = undefined;
+      if (!isHeard()) return;
+      said = voice.pop();
+      if (said !== undefined) mixer.add(said);
       watch.check("fromPhone");
     },
     hear(mixer, { somebodyTalks, lost, dropped }) {
       if (!passes() || phone.leg === undefined || encode === undefined) return;
-      let samples = mixer.without(voice, undefined);
+      let samples = mixer.without(said, undefined);
       const audible = meters.toPhone.measure(samples);
       if (audible) watch.heard("toPhone");
       if (!somebodyTalks || hasSound(samples)) watch.fine("toPhone");
       meters.toPhone.lost(lost);
       meters.toPhone.dropped(dropped + phone.leg.takeDropped());
       watch.check("toPhone");
-      const extra = playing?.next();
-      if (extra?.done === true) playing = undefined;
-      else if (extra !== undefined) samples = mixer.without(voice, extra.value);
-      phone.leg.send(encode(samples), !audible && playing === undefined);
+      const extra = player.next(rateHz);
+      if (extra !== undefined) samples = mixer.without(said, extra);
+      phone.leg.send(encode(samples), !audible && extra === undefined);
     },
     stats: (undecryptableMembers) => ({
       fromPhone: meters.fromPhone.stats(),

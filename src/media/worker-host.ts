@@ -1,7 +1,7 @@
 import type { Clock, LegMedia } from "../calls/ports.ts";
 import { GatewayError, toGatewayError } from "../errors.ts";
 import type { Log } from "../log.ts";
-import { type Conference, createConference } from "./conference.ts";
+import { type Conference, createConference, type PhoneControls } from "./conference.ts";
 import { FRAME_MS } from "./frame.ts";
 import type { FromWorker, ToWorker, WorkerRequest } from "./ipc.ts";
 import type { Leg, LegEvents } from "./legs/port.ts";
@@ -89,6 +89,7 @@ export const createWorkerHost = (deps: WorkerHostDeps): WorkerHost => {
     roomOfCall.delete(callId);
     closeIfEmpty(roomId);
   };
+  const phoneOf = (callId: string): PhoneControls => conferenceOf(callId).phone(callId);
   const run = async (request: WorkerRequest): Promise<void> => {
     switch (request.type) {
       case "join":
@@ -96,11 +97,17 @@ export const createWorkerHost = (deps: WorkerHostDeps): WorkerHost => {
       case "attach":
         return conferenceOf(request.callId).attach(request.callId, request.media);
       case "bridge":
-        return conferenceOf(request.callId).bridge(request.callId);
+        return phoneOf(request.callId).bridge();
       case "setHeld":
-        return conferenceOf(request.callId).setHeld(request.callId, request.held);
+        return phoneOf(request.callId).setHeld(request.held);
+      case "setMuted":
+        return phoneOf(request.callId).setMuted(request.muted);
+      case "promptNumber":
+        return phoneOf(request.callId).promptNumber(request.value);
+      case "stopMusic":
+        return phoneOf(request.callId).stopMusic();
       case "prompt":
-        return conferenceOf(request.callId).prompt(request.callId, request.name);
+        return phoneOf(request.callId).prompt(request.name);
       case "leave":
         return leave(request.callId);
     }

@@ -42,4 +42,6 @@ export const MIGRATIONS: readonly string[] = [
   ) STRICT;
   CREATE INDEX idempotency_keys_by_time ON idempotency_keys (created_at_ms);
   `,
+  // 2: what a room may see of an inbound caller
+  `ALTER TABLE calls ADD COLUMN name TEXT`,
 ];
