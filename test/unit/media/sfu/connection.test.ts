@@ -63,7 +63,7 @@ describe("a connection", () => {
   test("a server that does not know us any more is joined again", async () => {
     await connection.open();
     resumptions = [new SignallingRefused(404)];
-    openings = [new SignallingRefused(503), new NoUdpError(), undefined];
+    openings = [new SignallingRefused(503), new Error("ECONNREFUSED"), undefined];
     events.onSignallingLost();
     await seen("connected");
     expect(done.slice(1)).toEqual([
@@ -77,9 +77,12 @@ describe("a connection", () => {
     ]);
   });
 
-  test("refused when joining again: closed, and said once", async () => {
+  test.each([
+    ["refused", new SignallingRefused(401)],
+    ["without UDP", new NoUdpError()],
+  ])("%s when joining again: closed, and said once", async (_name, error) => {
     await connection.open();
-    openings = [new SignallingRefused(401)];
+    openings = [error];
     events.onEnd({ kind: "broken", message: "broken" });
     await seen("closed");
     expect(done.filter((entry) => entry.startsWith("closed"))).toEqual([
