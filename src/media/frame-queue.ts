@@ -12,8 +12,8 @@ export type Arrival = "network" | "smoothed";
 const CAPACITY: Readonly<Record<Arrival, number>> = { network: 6, smoothed: 4 };
 /** Frames between two looks at how long frames wait: 1 s. */
 const WINDOW_FRAMES = 50;
-/** A network that jitters every few seconds is looked at for longer before delay is given back: up to 16 s. */
-const LONGEST_WINDOW_FRAMES: Readonly<Record<Arrival, number>> = { network: 800, smoothed: WINDOW_FRAMES };
+/** A network that jitters every few seconds is looked at for longer before delay is given back: up to 8 s. */
+const LONGEST_WINDOW_FRAMES: Readonly<Record<Arrival, number>> = { network: 400, smoothed: WINDOW_FRAMES };
 /** What a frame has to wait at least, as a cushion for jitter. */
 const CUSHION_MS = 4;
 /** Frames that a pause is waited for before one is taken out of speech. */

@@ -11,8 +11,8 @@ export type SfuClientChoice = (typeof SFU_CLIENT_CHOICES)[number];
 export const parseSfuClientChoice = (text: string | undefined): SfuClientChoice =>
   SFU_CLIENT_CHOICES.find((choice) => choice === text) ?? "auto";
 
-/** How long an SFU counts as one that light does not work with: its operator may open a port. */
-const REMEMBER_MS = 10 * 60_000;
+/** How long an SFU counts as one that light does not work with: often it was an outage, and finding out again costs one call 4 s. */
+const REMEMBER_MS = 2 * 60_000;
 
 type Load = () => Promise<CreateSfuClient>;
 

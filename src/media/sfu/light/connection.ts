@@ -1,4 +1,4 @@
-import type { Session, SessionEnd, SessionEvents } from "./session.ts";
+import { NoUdpError, type Session, type SessionEnd, type SessionEvents } from "./session.ts";
 import { SignallingRefused } from "./signalling.ts";
 
 /** Pauses between attempts to resume the signalling; after the last one the SFU is joined anew. */
@@ -134,7 +134,8 @@ export const createConnection = (options: ConnectionOptions): Connection => {
         return setState("connected", "the SFU connection is back");
       } catch (error) {
         const refused = error instanceof SignallingRefused && error.status < 500;
-        if (refused || performance.now() > giveUpAtMs) {
+        // After a media connection that timed out, livekit-server offers the participant TCP only: another client has to be taken.
+        if (refused || error instanceof NoUdpError || performance.now() > giveUpAtMs) {
           setState("closed", `${message}, and it does not take us back`);
         }
       }
