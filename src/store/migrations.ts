@@ -42,4 +42,13 @@ export const MIGRATIONS: readonly string[] = [
   ) STRICT;
   CREATE INDEX idempotency_keys_by_time ON idempotency_keys (created_at_ms);
   `,
+  // 2: rooms that phones can dial
+  `
+  CREATE TABLE conferences (
+    conference_id TEXT PRIMARY KEY,
+    room_id TEXT NOT NULL UNIQUE,
+    pin_hash TEXT NOT NULL,
+    language TEXT
+  ) STRICT;
+  `,
 ];
