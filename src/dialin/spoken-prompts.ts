@@ -1,7 +1,7 @@
 import type { Language } from "./language.ts";
 
-/** Highest number that is spoken; more are "more than forty". */
-export const HIGHEST_SPOKEN_NUMBER = 40;
+/** Highest number that is spoken; more are "more than thirty". */
+export const HIGHEST_SPOKEN_NUMBER = 30;
 
 /** What is said to a caller, apart from numbers. One audio file each per language (src/media/prompts/). */
 export const SPOKEN_PROMPTS = [
@@ -12,7 +12,6 @@ export const SPOKEN_PROMPTS = [
   "wrong-pin",
   "one-moment",
   "goodbye",
-  "joining",
   "nobody-here",
   "waiting-for-moderator",
   "not-admitted",

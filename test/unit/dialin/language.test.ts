@@ -26,8 +26,8 @@ test.each([
   [0, ["count-one"]],
   [1, ["count-one"]],
   [2, ["count-before", "number-2", "count-after"]],
-  [40, ["count-before", "number-40", "count-after"]],
-  [41, ["count-many"]],
+  [30, ["count-before", "number-30", "count-after"]],
+  [31, ["count-many"]],
 ])("%i people are told as %j, and every name has a file", (people, names) => {
   expect(countPrompts(people)).toEqual(names);
   expect(names.every((name) => (spokenPromptNames() as readonly string[]).includes(name))).toBe(true);
