@@ -1,8 +1,10 @@
 /** The composition root: the only file that knows two adapters. Builds everything from the configuration, starts it, stops it. */
 import { type Calls, createCallService } from "./calls/call-service.ts";
 import type { Clock, SipPort } from "./calls/ports.ts";
-import { callOptionsOf, numberPlanOf, policyOptionsOf, trunksOf } from "./config/domain.ts";
+import { callOptionsOf, dispatchRulesOf, numberPlanOf, policyOptionsOf, trunksOf } from "./config/domain.ts";
 import type { Config } from "./config/schema.ts";
+import { loadDirectory } from "./directory/directory.ts";
+import { createMask } from "./directory/mask.ts";
 import { secretsOf } from "./config/summary.ts";
 import { GatewayError } from "./errors.ts";
 import { type CallId, type RoomId, trunkId, type TrunkId, type UserId } from "./ids.ts";
@@ -317,6 +319,8 @@ export const startGateway = async (config: Config): Promise<Gateway> => {
     const engines = createEngines(foundation);
     undo.add(() => engines.close());
     const { appservice, rtc } = await createMatrixSide(foundation, media, () => hasDelayedEvents);
+    const directory = await loadDirectory(config.directory.file, numberPlanOf(config));
+    const mask = createMask(await loadSealingKey(config.crypto.keyFile));
     const calls = createCallService({
       sip: engines.sip,
       // What a crash left is over: its ghosts leave their rooms as well.
@@ -330,6 +334,8 @@ export const startGateway = async (config: Config): Promise<Gateway> => {
       policy: foundation.policy,
       plan: numberPlanOf(config),
       trunks: trunksOf(config),
+      dispatchRules: dispatchRulesOf(config),
+      callerNames: { nameOf: (number) => directory.nameOf(number), mask },
       serverName: namespace.serverName,
       log,
       options: callOptionsOf(config),

@@ -1,6 +1,6 @@
 /**
  * `npm run demo`: the whole product on one machine. Real Synapse, livekit-server, PBX, phones and Element Call; two people in an
- * encrypted call, one desk phone invited, one outside number added by a command; every side measured at every other side.
+ * encrypted call, one desk phone invited, one outside number added by a command, the desk phone dialling in; every side measured at every other side.
  * Exits 0 only if every step held. `--keep` leaves everything running until Ctrl-C.
  */
 import { copyFile, mkdir, rm, writeFile } from "node:fs/promises";
@@ -26,6 +26,9 @@ npm run demo -- --trunk xivo|xivo-registered|xivo-tls|livekit-sip   the way to t
 
 const OUTSIDE_AS_TYPED = "+33 1 40 50 60 70";
 const DESK_TILE = "1001";
+/** The lab's PBX sends it over this trunk only. */
+const DIAL_IN_NUMBER = "8500";
+const DIAL_IN_TRUNK = "xivo";
 
 const { values: options } = parseArgs({
   options: {
@@ -81,6 +84,8 @@ const setTheStage = async (report: Report): Promise<Stage> => {
     stage.people = { alice, bob };
     stage.roomId = await lab.homeserver.createRoom({ creator: alice, encrypted: true, name: "Phones", invite: [bob] });
     await inviteBot(lab, alice, stage.roomId);
+    const rule = { name: "phones", numbers: [DIAL_IN_NUMBER], room: stage.roomId };
+    if (trunk === DIAL_IN_TRUNK) await lab.gateway.reconfigure({ dispatch_rules: [rule] });
     return stage.roomId;
   });
   const { people, roomId } = stage as Stage;
@@ -118,7 +123,25 @@ const inviteBot = async (lab: Lab, owner: LabUser, roomId: string): Promise<void
   throw new Error(`the bot ${bot} did not join the room within 10 s; see the gateway's log`);
 };
 
-const play = async ({ lab, members }: Stage, report: Report): Promise<void> => {
+const dialIn = async ({ lab, members: { alice, bob } }: Stage, report: Report): Promise<void> => {
+  const desk = lab.phones["1001"];
+  const sides = [browserSide("alice", alice), browserSide("bob", bob), phoneSide(desk)];
+  await report.step(`1001 dials ${DIAL_IN_NUMBER} and is in the call`, async () => {
+    await desk.dial(DIAL_IN_NUMBER);
+    await desk.waitForEstablished();
+    await Promise.all([alice.waitForTile(DESK_TILE), bob.waitForTile(DESK_TILE)]);
+    return undefined;
+  });
+  await report.step("alice, bob and 1001 hear each other again", () => everyoneHearsEveryone(sides, report));
+  await report.step("1001 hangs up; nothing of it stays", async () => {
+    await desk.hangup();
+    await Promise.all([alice.waitForNoTile(DESK_TILE), bob.waitForNoTile(DESK_TILE)]);
+    return undefined;
+  });
+};
+
+const play = async (stage: Stage, report: Report): Promise<void> => {
+  const { lab, members } = stage;
   const { alice, bob } = members;
   const desk = lab.phones["1001"];
   const sides = [browserSide("alice", alice), browserSide("bob", bob)];
@@ -162,6 +185,7 @@ const play = async ({ lab, members }: Stage, report: Report): Promise<void> => {
     const { body } = await lab.gateway.api("GET", "/api/v1/calls");
     return summaryOfCalls(body);
   });
+  if (trunk === DIAL_IN_TRUNK) await dialIn(stage, report);
   await report.step("recordings of every side", async () => {
     for (const [name, member] of [
       ["alice", alice],

@@ -1,4 +1,4 @@
-import type { Call, DialTarget } from "./call.ts";
+import type { Call } from "./call.ts";
 import { OUTCOME_FACTS } from "./outcome.ts";
 import { type Action, type CallEvent, type Effect, TIMERS, type TimerName } from "./states.ts";
 
@@ -23,15 +23,22 @@ const recentRecoveries = (call: Call, nowMs: number): readonly number[] =>
 
 export const mayRecover = (call: Call, nowMs: number): boolean => recentRecoveries(call, nowMs).length < MAX_RECOVERIES;
 
-const dial: Run = (call) => only({ ...call, leg: "dialing" }, { type: "sip.dial", target: call.targets[0] });
+const isInbound = (call: Call): boolean => call.record.direction === "inbound";
+
+/** An inbound leg is there already: it is told that we ring. */
+const dial: Run = (call) => {
+  if (isInbound(call)) return only(call, { type: "sip.accept", legId: call.record.legId });
+  const [target] = call.targets;
+  return target === undefined ? nothing(call) : only({ ...call, leg: "dialing" }, { type: "sip.dial", target });
+};
 
 const dialNext: Run = (call, event, nowMs) => {
   const [, ...rest] = call.targets;
   const [target] = rest;
   if (target === undefined) return nothing(call);
   const { cause: _causeOfTheOtherTrunk, ...record } = call.record;
-  const targets = rest as unknown as readonly [DialTarget, ...DialTarget[]];
-  return dial({ ...call, targets, audio: "none", record: { ...record, legId: target.legId } }, event, nowMs);
+  const { legId, trunkId } = target;
+  return dial({ ...call, targets: rest, trunkId, audio: "none", record: { ...record, legId } }, event, nowMs);
 };
 
 /** A leg that is attached stays so unless its worker died; one whose audio was never used needs no new access. */
@@ -93,20 +100,56 @@ const undoFailed: Run = (call, event, nowMs) => {
       return hangup(call, event, nowMs);
     case "renewAccess":
     case "bridge":
+    case "exchangeKeys":
+    case "answer":
       return nothing(call);
   }
 };
 
+/** A caller who never got in is told by the PBX; the room has not heard of it. */
 const tellFailure: Run = (call) => {
   const outcome = outcomeOf(call);
+  if (isInbound(call) && call.record.answeredAtMs === undefined) return nothing(call);
   if (!OUTCOME_FACTS[outcome].isFailure) return nothing(call);
   return only(call, { type: "notice.failed", outcome, ...(call.detail === undefined ? {} : { detail: call.detail }) });
 };
 
-const tellAlone: Run = (call) =>
-  call.alone
-    ? only(call, { type: "media.promptAlone" }, { type: "notice.alone" }, { type: "timer.arm", timer: "alone" })
-    : nothing(call);
+/** Nobody has come yet: the phone waits with music, and the first phone calls for company. */
+const wait: Run = (call) =>
+  only(
+    { ...call, hasMusic: true },
+    { type: "media.prompt", name: "waiting" },
+    ...(call.opensCall ? [{ type: "notice.waiting" } as const] : []),
+    { type: "timer.arm", timer: "waiting" },
+  );
+
+const tellAlone: Run = (call, event, nowMs) => {
+  if (!call.alone) return nothing(call);
+  if (!call.accompanied) return wait(call, event, nowMs);
+  const prompt = { type: "media.prompt", name: "alone" } as const;
+  return only(call, prompt, { type: "notice.alone" }, { type: "timer.arm", timer: "alone" });
+};
+
+const obeyKeys: Run = (call, event) => {
+  if (event.type !== "keypad") return nothing(call);
+  switch (event.command) {
+    case "mute": {
+      const muted = !call.muted;
+      const name = muted ? "muted" : "unmuted";
+      return only({ ...call, muted }, { type: "media.setMuted", muted }, { type: "media.prompt", name });
+    }
+    case "hand": {
+      const isRaised = !call.handRaised;
+      const name = isRaised ? "hand-raised" : "hand-lowered";
+      const effects = [{ type: "rtc.raiseHand", isRaised } as const, { type: "media.prompt", name } as const];
+      return only({ ...call, handRaised: isRaised }, ...effects);
+    }
+    case "count":
+      return only(call, { type: "media.promptCount" });
+    case "help":
+      return only(call, { type: "media.prompt", name: "help" });
+  }
+};
 
 /** A new session starts unheld; otherwise only a change is told. */
 const applyHold: Run = (call, event) =>
@@ -116,7 +159,10 @@ const NAMED = {
   dial,
   dialNext,
   prepare: (call) => only({ ...call, member: "preparing" }, { type: "rtc.prepare" }),
-  publish: (call) => only({ ...call, member: "publishing" }, { type: "rtc.publish" }),
+  publish: (call) =>
+    only({ ...call, member: "publishing" }, { type: "rtc.publish", notifyRoom: isInbound(call) && call.opensCall }),
+  // Outbound calls are answered by the phone, whenever it likes.
+  exchangeKeys: (call) => (isInbound(call) ? only(call, { type: "rtc.exchangeKeys" }) : nothing(call)),
   join: (call) => only({ ...call, sfu: "joining" }, { type: "media.join", epoch: call.epoch }),
   recover,
   // The epoch moves on so that what is still under way of the failed attempt changes nothing any more.
@@ -133,6 +179,10 @@ const NAMED = {
   tellEncryption: (call) => (call.encrypted ? only(call, { type: "notice.encryption" }) : nothing(call)),
   tellAlone,
   applyHold,
+  applyMute: (call) => (call.muted ? only(call, { type: "media.setMuted", muted: true }) : nothing(call)),
+  obeyKeys,
+  stopMusic: (call) =>
+    call.hasMusic ? only({ ...call, hasMusic: false }, { type: "media.stopMusic" }) : nothing(call),
   observeAudio: (call, event) =>
     event.type === "media.flowing" || event.type === "media.silent"
       ? only(call, { type: "audio.observe", fact: { type: event.type, direction: event.direction } })

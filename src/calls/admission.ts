@@ -1,6 +1,6 @@
-import { GatewayError } from "../errors.ts";
-import type { GhostUserId } from "../ids.ts";
-import type { AddPhone, RoomPort, RoomView } from "./ports.ts";
+import { GatewayError, toGatewayError } from "../errors.ts";
+import type { GhostUserId, RoomId } from "../ids.ts";
+import type { AddPhone, CallRecord, RoomPort, RoomView } from "./ports.ts";
 
 /** The room as the bot sees it; for an invite, which needs no bot, as the invited ghost does. */
 export const viewRoom = (
@@ -9,14 +9,21 @@ export const viewRoom = (
   ghost: GhostUserId,
 ): Promise<RoomView> => (via === "invite" ? rooms.viewAsGhost(roomId, ghost) : rooms.viewAsBot(roomId));
 
-/** Throws the reason why a phone cannot join this room's call now, in words for whoever asked. */
+/** Throws the reason why a phone cannot be added to this room's call now, in words for whoever asked. */
 export const checkRoom = (view: RoomView, via: AddPhone["via"]): void => {
-  if (view.replacedBy !== undefined) {
-    throw new GatewayError("ROOM_UPGRADED", `This room was replaced by ${view.replacedBy}. Ask again there.`);
-  }
+  if (view.replacedBy !== undefined) throw replaced(view.replacedBy);
   if (!view.conference.some((member) => !member.isPhone)) {
     throw new GatewayError("NO_LIVE_CALL", "There is no call in this room. Start or join one, then add the phone.");
   }
+  checkEntry(view, via);
+};
+
+const replaced = (by: RoomId): GatewayError =>
+  new GatewayError("ROOM_UPGRADED", `This room was replaced by ${by}. Ask again there.`);
+
+/** Throws the reason why a ghost cannot enter the room and be a member of a call there. */
+const checkEntry = (view: RoomView, via: AddPhone["via"] | "dial-in"): void => {
+  if (view.replacedBy !== undefined) throw replaced(view.replacedBy);
   const { needed, ghost } = view.memberEventPower;
   if (ghost < needed) {
     throw new GatewayError(
@@ -31,4 +38,30 @@ export const checkRoom = (view: RoomView, via: AddPhone["via"]): void => {
       "The gateway's bot may not invite here. Give it the power to invite, or invite the phone yourself.",
     );
   }
+};
+
+/** What an inbound call finds in its room. */
+export interface Admission {
+  /** A member that is not a phone is in the call. */
+  readonly isLive: boolean;
+  /** Nobody at all is in the call. */
+  readonly isEmpty: boolean;
+}
+
+/** Lets an inbound call into its room, or throws the reason why not. */
+export type Admit = (record: Pick<CallRecord, "callId" | "roomId" | "ghost">) => Promise<Admission>;
+
+/** The room as the bot sees it. Rejects with GatewayError when the ghost cannot or may not come. */
+export const admitGhost = async (rooms: RoomPort, room: RoomId, ghost: GhostUserId): Promise<Admission> => {
+  let view: RoomView;
+  try {
+    view = await rooms.viewAsBot(room);
+  } catch (error) {
+    // Somebody is in the call whose membership the bot cannot read.
+    if (toGatewayError(error).code === "NO_LIVE_CALL") return { isLive: true, isEmpty: false };
+    throw error;
+  }
+  if (view.isBanned(ghost)) throw new GatewayError("GHOST_BANNED", "This caller is banned from the room.");
+  checkEntry(view, "dial-in");
+  return { isLive: view.conference.some(({ isPhone }) => !isPhone), isEmpty: view.conference.length === 0 };
 };

@@ -1,5 +1,6 @@
 import type { Log } from "../log.ts";
 import { maskNumber } from "../numbering/format.ts";
+import type { Admit } from "./admission.ts";
 import type { Call, CallOptions } from "./call.ts";
 import { type CallPorts, createEffectRunner } from "./effect-runner.ts";
 import type { CallRecord } from "./ports.ts";
@@ -21,15 +22,17 @@ export const createCallActor = ({
   options,
   log,
   isFirstPhone,
+  admit,
 }: {
   readonly call: Call;
   readonly ports: CallPorts;
   readonly options: CallOptions;
   readonly log: Log;
   readonly isFirstPhone: () => boolean;
+  readonly admit: Admit;
 }): CallActor => {
-  const { callId, roomId, number, createdAtMs } = initial.record;
-  const callLog = log.child({ callId, roomId, number: maskNumber(number) });
+  const { callId, roomId, number, direction, createdAtMs } = initial.record;
+  const callLog = log.child({ callId, roomId, direction, number: maskNumber(number) });
   const { promise: ended, resolve: resolveEnded } = Promise.withResolvers<void>();
   const mailbox: CallEvent[] = [];
   let call = initial;
@@ -42,13 +45,17 @@ export const createCallActor = ({
     if (trigger === undefined || state === from) {
       callLog.debug({ event: event.type, state, ignored: trigger === undefined, sinceStartMs }, "call event");
       if (trigger === "leg.unreached") {
-        const [failed, next] = [before.targets[0].trunkId, after.targets[0].trunkId];
-        callLog.warn({ trunkId: failed, nextTrunkId: next }, "trunk could not be reached, trying the next one");
+        callLog.warn(
+          { trunkId: before.trunkId, nextTrunkId: after.trunkId },
+          "trunk could not be reached, trying the next one",
+        );
       }
       return;
     }
-    const { trunkId } = after.targets[0];
-    callLog.info({ event: event.type, from, to: state, trunkId, outcome, cause, sinceStartMs }, "call transition");
+    const { trunkId, detail } = after;
+    const reason = event.type === "operation.failed" && from !== "ending" ? { code: event.code, detail } : {};
+    const fields = { event: event.type, from, to: state, trunkId, outcome, cause, ...reason, sinceStartMs };
+    callLog.info(fields, "call transition");
     if (state === "ended" && after.releasing.length > 0) {
       callLog.error(
         { notClosed: after.releasing, afterMs: options.releaseTimeoutMs },
@@ -82,6 +89,6 @@ export const createCallActor = ({
     }
   };
 
-  const runner = createEffectRunner({ ports, options, log: callLog, post, isFirstPhone });
+  const runner = createEffectRunner({ ports, options, log: callLog, post, isFirstPhone, admit });
   return { post, record: () => call.record, ended };
 };

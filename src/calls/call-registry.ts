@@ -5,10 +5,16 @@ import type { CallActor } from "./call-actor.ts";
 import type { CallOptions } from "./call.ts";
 import type { CallRecord, Subject } from "./ports.ts";
 
-export const isSameSubject = (one: Subject, other: Subject): boolean =>
-  one.kind === "user"
-    ? other.kind === "user" && one.userId === other.userId
-    : other.kind === "token" && one.name === other.name;
+export const isSameSubject = (one: Subject, other: Subject): boolean => {
+  switch (one.kind) {
+    case "user":
+      return other.kind === "user" && one.userId === other.userId;
+    case "token":
+      return other.kind === "token" && one.name === other.name;
+    case "trunk":
+      return other.kind === "trunk" && one.trunkId === other.trunkId;
+  }
+};
 
 const isOver = (record: CallRecord): boolean => record.state === "ending" || record.state === "ended";
 
@@ -35,15 +41,25 @@ export interface CallRegistry {
    * ghost has to leave before it can come again.
    */
   claim(roomId: RoomId, number: PhoneNumber, subject: Subject): Promise<Claim>;
+  /** A call that a PBX sent us: one phone may call twice, each call is a device of its own. */
+  addInbound(actor: CallActor): void;
+  /** Throws LIMIT_REACHED when another inbound call would be one too many. */
+  checkInboundLimit(): void;
+  /** Resolves when no other call of this ghost is just leaving this room: its leave would take a newcomer with it. */
+  untilLeft(record: Pick<CallRecord, "callId" | "roomId" | "ghost">): Promise<void>;
   actor(callId: CallId): CallActor | undefined;
   /** Oldest first, the ones that are ending included. */
   actors(): readonly CallActor[];
-  ofGhost(roomId: RoomId, ghost: GhostUserId): CallActor | undefined;
+  ofGhost(roomId: RoomId, ghost: GhostUserId): readonly CallActor[];
   /** True for the first call that asks since the room had none. */
   isFirstPhone(roomId: RoomId): boolean;
 }
 
-export const createCallRegistry = (limits: Pick<CallOptions, "maxCalls" | "maxCallsPerUser">): CallRegistry => {
+type Limits = Pick<CallOptions, "maxCalls" | "maxCallsPerUser" | "maxInboundCalls">;
+
+const isRunning = ({ actor }: Entry): boolean => actor === undefined || !isOver(actor.record());
+
+export const createCallRegistry = (limits: Limits): CallRegistry => {
   const entries = new Map<string, Entry>();
   const roomsTold = new Set<RoomId>();
 
@@ -55,7 +71,7 @@ export const createCallRegistry = (limits: Pick<CallOptions, "maxCalls" | "maxCa
 
   const checkLimits = (own: Entry): void => {
     const others = [...entries.values()].filter(
-      (entry) => entry !== own && (entry.actor === undefined || !isOver(entry.actor.record())),
+      (entry) => entry !== own && entry.subject.kind !== "trunk" && isRunning(entry),
     );
     if (others.length >= limits.maxCalls) {
       throw new GatewayError("LIMIT_REACHED", `The gateway has ${others.length} calls running, its limit.`, {
@@ -71,6 +87,11 @@ export const createCallRegistry = (limits: Pick<CallOptions, "maxCalls" | "maxCa
 
   const actors = (): readonly CallActor[] => [...entries.values()].flatMap(({ actor }) => actor ?? []);
 
+  const untilAllLeft = async (isMeant: (record: CallRecord) => boolean): Promise<void> => {
+    const leaving = actors().filter((actor) => isOver(actor.record()) && isMeant(actor.record()));
+    await Promise.all(leaving.map(({ ended }) => ended));
+  };
+
   return {
     claim: async (roomId, number, subject) => {
       const key = `${roomId} ${canonicalDigits(number)}`;
@@ -83,6 +104,9 @@ export const createCallRegistry = (limits: Pick<CallOptions, "maxCalls" | "maxCa
       }
       const checking: Entry = { roomId, subject };
       entries.set(key, checking);
+      await untilAllLeft(
+        (record) => record.roomId === roomId && canonicalDigits(record.number) === canonicalDigits(number),
+      );
       return {
         checkLimits: () => checkLimits(checking),
         started: (actor) => {
@@ -95,10 +119,25 @@ export const createCallRegistry = (limits: Pick<CallOptions, "maxCalls" | "maxCa
         giveUp: () => remove(key, checking),
       };
     },
+    addInbound: (actor) => {
+      const { callId, roomId, subject } = actor.record();
+      const entry: Entry = { roomId, subject, actor };
+      entries.set(callId, entry);
+      void actor.ended.then(() => remove(callId, entry));
+    },
+    checkInboundLimit: () => {
+      const running = [...entries.values()].filter((entry) => entry.subject.kind === "trunk" && isRunning(entry));
+      if (running.length < limits.maxInboundCalls) return;
+      const words = `The gateway has ${running.length} inbound calls running, its limit.`;
+      throw new GatewayError("LIMIT_REACHED", words, { retryable: true });
+    },
+    untilLeft: async ({ callId, roomId, ghost }) => {
+      await untilAllLeft((record) => record.callId !== callId && record.roomId === roomId && record.ghost === ghost);
+    },
     actor: (callId) => actors().find((actor) => actor.record().callId === callId),
     actors,
     ofGhost: (roomId, ghost) =>
-      actors().find((actor) => actor.record().roomId === roomId && actor.record().ghost === ghost),
+      actors().filter((actor) => actor.record().roomId === roomId && actor.record().ghost === ghost),
     isFirstPhone: (roomId) => {
       if (roomsTold.has(roomId)) return false;
       roomsTold.add(roomId);

@@ -7,21 +7,26 @@ import { ghostOf } from "../numbering/ghost-id.ts";
 import type { NumberPlan } from "../numbering/number-plan.ts";
 import { parseNumber } from "../numbering/parse.ts";
 import type { PhoneNumber } from "../numbering/phone-number.ts";
-import { checkRoom, viewRoom } from "./admission.ts";
+import { type Admit, admitGhost, checkRoom, viewRoom } from "./admission.ts";
 import { type CallActor, createCallActor } from "./call-actor.ts";
 import { type Claim, createCallRegistry, isSameSubject } from "./call-registry.ts";
-import { type CallOptions, createCall, DEFAULT_CALL_OPTIONS, type DialTarget } from "./call.ts";
+import { type Call, type CallOptions, createCall, DEFAULT_CALL_OPTIONS, type DialTarget } from "./call.ts";
+import type { CallerNames } from "./caller.ts";
+import type { DispatchRule } from "./dispatch.ts";
 import type { CallPorts } from "./effect-runner.ts";
-import type { AddPhone, CallRecord, CallService, PolicyPort, RoomPort, Subject } from "./ports.ts";
+import { createReception } from "./reception.ts";
+import type { AddPhone, CallRecord, CallService, PolicyPort, Subject } from "./ports.ts";
 import { recoverCalls } from "./recovery.ts";
 import { callerIdFor, dialString, selectTrunks, type Trunk } from "./trunk.ts";
 
 export interface CallServiceDeps extends CallPorts {
-  readonly rooms: RoomPort;
   readonly policy: PolicyPort;
   readonly plan: NumberPlan;
   /** In the order in which they are tried. */
   readonly trunks: readonly Trunk[];
+  /** Where inbound calls go; checked for conflicts by the configuration. */
+  readonly dispatchRules: readonly DispatchRule[];
+  readonly callerNames: CallerNames;
   /** Server part of the ghosts' ids. */
   readonly serverName: string;
   readonly log: Log;
@@ -54,6 +59,17 @@ export const createCallService = (deps: CallServiceDeps): Calls => {
     throw new GatewayError("NO_ROUTE", `No trunk takes this number (class ${number.class}).`);
   };
 
+  const createActor = (call: Call): CallActor => {
+    const { roomId } = call.record;
+    store.save(call.record);
+    const isFirstPhone = (): boolean => registry.isFirstPhone(roomId);
+    const admit: Admit = async (record) => {
+      await registry.untilLeft(record);
+      return admitGhost(rooms, record.roomId, record.ghost);
+    };
+    return createCallActor({ call, ports: deps, options, log, isFirstPhone, admit });
+  };
+
   const start = (request: AddPhone, number: PhoneNumber, claim: Claim): CallActor => {
     const { roomId, subject, via } = request;
     const id = randomUUID();
@@ -69,14 +85,9 @@ export const createCallService = (deps: CallServiceDeps): Calls => {
       state: "routing",
       createdAtMs: clock.nowMs(),
     };
-    store.save(record);
-    const actor = createCallActor({
-      call: createCall({ record, targets, displayName: formatNumber(number), inviteFirst: via !== "invite" }),
-      ports: deps,
-      options,
-      log,
-      isFirstPhone: () => registry.isFirstPhone(roomId),
-    });
+    // The profile of a ghost is the same whoever calls whom.
+    const displayName = deps.callerNames.nameOf(number) ?? formatNumber(number);
+    const actor = createActor(createCall({ record, targets, displayName, inviteFirst: via !== "invite" }));
     claim.started(actor);
     actor.post({ type: "call.start" });
     return actor;
@@ -124,6 +135,8 @@ export const createCallService = (deps: CallServiceDeps): Calls => {
     return actor?.record() ?? record;
   };
 
+  deps.sip.onIncoming(createReception({ ...deps, registry, createActor, isShuttingDown: () => isShuttingDown }));
+
   return {
     add,
     hangup,
@@ -134,7 +147,9 @@ export const createCallService = (deps: CallServiceDeps): Calls => {
         .filter(({ roomId, state }) => roomId === room && state !== "ending" && state !== "ended"),
     get: (id) => registry.actor(id)?.record() ?? store.get(id),
     list: (filter) => store.list(filter),
-    ghostRemoved: (room, ghost, reason) => registry.ofGhost(room, ghost)?.post({ type: "rtc.removed", reason }),
+    ghostRemoved: (room, ghost, reason) => {
+      for (const actor of registry.ofGhost(room, ghost)) actor.post({ type: "rtc.removed", reason });
+    },
     shutdown: async (graceMs) => {
       isShuttingDown = true;
       const running = registry.actors();

@@ -1,4 +1,5 @@
 import type { LegId, TrunkId } from "../ids.ts";
+import { formatNumber } from "../numbering/format.ts";
 import type { CallerId, CallRecord } from "./ports.ts";
 
 /** Times and limits of calls. */
@@ -11,12 +12,18 @@ export interface CallOptions {
   readonly maxDurationMs: number;
   /** How long phones stay among themselves after the last other member has left. */
   readonly aloneHangupMs: number;
+  /** How long a phone that called a room in which nobody is waits for somebody to join. */
+  readonly waitingHangupMs: number;
+  /** Longest time from an incoming call to its answer: what takes longer is given up. */
+  readonly answerTimeoutMs: number;
   /** Longest wait for leg, membership and media to be gone; all three are closed at the same time. */
   readonly releaseTimeoutMs: number;
   /** Outbound calls that one user or API token may have at a time. */
   readonly maxCallsPerUser: number;
   /** Outbound calls of the whole gateway at a time. */
   readonly maxCalls: number;
+  /** Inbound calls of the whole gateway at a time. */
+  readonly maxInboundCalls: number;
 }
 
 export const DEFAULT_CALL_OPTIONS: CallOptions = {
@@ -24,9 +31,12 @@ export const DEFAULT_CALL_OPTIONS: CallOptions = {
   connectTimeoutMs: 10_000,
   maxDurationMs: 4 * 3_600_000,
   aloneHangupMs: 60_000,
+  waitingHangupMs: 10 * 60_000,
+  answerTimeoutMs: 15_000,
   releaseTimeoutMs: 2000,
   maxCallsPerUser: 2,
   maxCalls: 10,
+  maxInboundCalls: 30,
 };
 
 /** One way to reach the phone. Each has a leg id of its own, so that facts of a trunk that was given up are known as stale. */
@@ -46,9 +56,12 @@ export interface Call {
   readonly displayName: string;
   /** The bot has to invite the ghost (command, API). */
   readonly inviteFirst: boolean;
-  /** The current target first, then those still to try. */
-  readonly targets: readonly [DialTarget, ...DialTarget[]];
-  readonly leg: "idle" | "dialing" | "ringing" | "answered" | "ended";
+  /** Way of the leg. */
+  readonly trunkId: TrunkId;
+  /** Outbound: the current target first, then those still to try. */
+  readonly targets: readonly DialTarget[];
+  /** `answering`: an inbound call that we have taken and whose answer is on its way. */
+  readonly leg: "idle" | "dialing" | "ringing" | "answering" | "answered" | "ended";
   readonly member: "idle" | "preparing" | "prepared" | "publishing" | "published" | "failed";
   /** In an encrypted room; known when the member is prepared. */
   readonly encrypted: boolean;
@@ -62,20 +75,25 @@ export interface Call {
   readonly recovering: boolean;
   readonly recoveriesAtMs: readonly number[];
   readonly held: boolean;
+  /** The phone has muted itself. */
+  readonly muted: boolean;
+  readonly handRaised: boolean;
+  /** It hears music while it waits. */
+  readonly hasMusic: boolean;
   /** No member that is not a phone is in the conference. */
   readonly alone: boolean;
+  /** A member that is not a phone is there, or has been. */
+  readonly accompanied: boolean;
+  /** Nobody at all was in the conference when the call came. */
+  readonly opensCall: boolean;
+  /** Media keys have been exchanged with the members; inbound calls are answered then. */
+  readonly keysExchanged: boolean;
   /** Words about a failure, for the notice. */
   readonly detail?: string;
   readonly releasing: readonly Release[];
 }
 
-export const createCall = (given: {
-  readonly record: CallRecord;
-  readonly displayName: string;
-  readonly inviteFirst: boolean;
-  readonly targets: readonly [DialTarget, ...DialTarget[]];
-}): Call => ({
-  ...given,
+const FRESH = {
   leg: "idle",
   member: "idle",
   encrypted: false,
@@ -86,6 +104,33 @@ export const createCall = (given: {
   recovering: false,
   recoveriesAtMs: [],
   held: false,
+  muted: false,
+  handRaised: false,
+  hasMusic: false,
   alone: false,
+  accompanied: true,
+  opensCall: false,
+  keysExchanged: false,
   releasing: [],
+} as const satisfies Partial<Call>;
+
+/** A call that we make. */
+export const createCall = (given: {
+  readonly record: CallRecord;
+  readonly displayName: string;
+  readonly inviteFirst: boolean;
+  readonly targets: readonly [DialTarget, ...DialTarget[]];
+}): Call => ({ ...FRESH, ...given, trunkId: given.targets[0].trunkId });
+
+/** A call that a PBX sent us. */
+export const createInboundCall = (given: { readonly record: CallRecord; readonly trunkId: TrunkId }): Call => ({
+  ...FRESH,
+  ...given,
+  displayName: nameOf(given.record),
+  inviteFirst: true,
+  targets: [],
+  leg: "ringing",
 });
+
+/** What a room may see of the phone. */
+export const nameOf = ({ name, number }: Pick<CallRecord, "name" | "number">): string => name ?? formatNumber(number);

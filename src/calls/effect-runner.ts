@@ -1,8 +1,11 @@
 import { GatewayError, toGatewayError } from "../errors.ts";
+import type { LegId } from "../ids.ts";
 import type { Log } from "../log.ts";
 import { RECOVERY_WINDOW_MS } from "./actions.ts";
 import { type Attempts, createAttempts } from "./attempts.ts";
+import type { Admit } from "./admission.ts";
 import type { Call, CallOptions } from "./call.ts";
+import { createKeypad } from "./keypad.ts";
 import type {
   CallObserver,
   CallStore,
@@ -12,6 +15,8 @@ import type {
   MediaPort,
   Notice,
   NoticePort,
+  PhoneInNotice,
+  RoomPort,
   RtcPort,
   SfuAccess,
   SipPort,
@@ -21,6 +26,7 @@ import type { CallEvent, Effect, TimerName } from "./states.ts";
 export interface CallPorts {
   readonly sip: SipPort;
   readonly rtc: RtcPort;
+  readonly rooms: RoomPort;
   readonly media: MediaPort;
   readonly notices: NoticePort;
   readonly store: CallStore;
@@ -45,6 +51,7 @@ interface Context {
   readonly post: (event: CallEvent) => void;
   /** True once per conference: for the first phone whose membership is out. */
   readonly isFirstPhone: () => boolean;
+  readonly admit: Admit;
 }
 
 /** What must not be in the call's state: an SFU token and the credentials of the leg's audio. */
@@ -64,25 +71,39 @@ const missing = (what: string): GatewayError => new GatewayError("INTERNAL", `${
 
 const sipHandlers = (context: Context, attempts: Attempts, handles: Handles): Handlers<"sip"> => {
   const { log, options, post } = context;
-  const { sip } = context.ports;
+  const { sip, clock } = context.ports;
+  const keypad = createKeypad(() => clock.nowMs());
+  /** Keys stay here: what they spell may be secret. */
+  const onKey = (digit: string): void => {
+    const command = keypad.press(digit);
+    if (command !== undefined) post({ type: "keypad", command });
+  };
+  const open = (legId: LegId, start: (onFact: (fact: LegFact) => void) => void): void => {
+    const onFact = (fact: LegFact): void => {
+      if (fact.type === "leg.dtmf") return onKey(fact.digit);
+      if (fact.type !== "leg.mediaReady") return post({ ...fact, legId });
+      handles.legMedia = fact.media;
+      post({ type: fact.type, legId });
+    };
+    try {
+      start(onFact);
+    } catch (thrown) {
+      const { code, message } = toGatewayError(thrown);
+      log.error({ code, message }, "the SIP engine failed to open a leg");
+      post({ type: "leg.ended", legId, outcome: "internal", cause: { text: code }, tryNextTrunk: false });
+    }
+  };
+  const { ringTimeoutMs, maxDurationMs } = options;
   return {
-    "sip.dial": ({ target }, { record: { callId } }) => {
-      const { legId } = target;
-      const onFact = (fact: LegFact): void => {
-        if (fact.type === "leg.dtmf") return;
-        if (fact.type !== "leg.mediaReady") return post({ ...fact, legId });
-        handles.legMedia = fact.media;
-        post({ type: fact.type, legId });
-      };
-      const { ringTimeoutMs, maxDurationMs } = options;
-      try {
-        sip.dial({ ...target, callId, ringTimeoutMs, maxDurationMs }, onFact);
-      } catch (thrown) {
-        const { code, message } = toGatewayError(thrown);
-        log.error({ code, message }, "the SIP engine failed to dial");
-        post({ type: "leg.ended", legId, outcome: "internal", cause: { text: code }, tryNextTrunk: false });
-      }
-    },
+    "sip.dial": ({ target }, { record: { callId } }) =>
+      open(target.legId, (onFact) => sip.dial({ ...target, callId, ringTimeoutMs, maxDurationMs }, onFact)),
+    "sip.accept": ({ legId }) => open(legId, (onFact) => sip.accept({ legId, maxDurationMs }, onFact)),
+    // The engine reports `leg.answered`.
+    "sip.answer": ({ legId }) =>
+      void sip.answer(legId).catch((thrown: unknown) => {
+        const { code, message, retryable } = toGatewayError(thrown);
+        post({ type: "operation.failed", operation: "answer", legId, code, message, retryable });
+      }),
     "sip.renewMedia": ({ legId, epoch }) =>
       attempts.step(
         { operation: "renewMedia", legId, epoch },
@@ -96,22 +117,38 @@ const sipHandlers = (context: Context, attempts: Attempts, handles: Handles): Ha
   };
 };
 
-const rtcHandlers = ({ ports: { rtc }, post }: Context, attempts: Attempts, handles: Handles): Handlers<"rtc"> => ({
-  "rtc.prepare": (_effect, { record: { callId, roomId, ghost }, displayName, inviteFirst }) =>
+const rtcHandlers = (
+  { ports: { rtc }, post, admit }: Context,
+  attempts: Attempts,
+  handles: Handles,
+): Handlers<"rtc"> => ({
+  "rtc.prepare": (_effect, { record, displayName, inviteFirst }) =>
     attempts.step(
       { operation: "prepare" },
-      () => rtc.prepare({ callId, roomId, ghost, displayName, inviteFirst }, post),
+      async () => {
+        if (record.direction === "inbound") post({ type: "room.entered", ...(await admit(record)) });
+        const { callId, roomId, ghost } = record;
+        return rtc.prepare({ callId, roomId, ghost, displayName, inviteFirst }, post);
+      },
       (access) => {
         handles.access = access;
         return { type: "rtc.prepared", encrypted: access.encrypted };
       },
     ),
-  "rtc.publish": (_effect, { record: { callId } }) =>
+  "rtc.publish": ({ notifyRoom }, { record: { callId } }) =>
     attempts.step(
       { operation: "publish" },
-      () => rtc.publish(callId),
+      () => rtc.publish(callId, { notifyRoom }),
       () => ({ type: "rtc.published" }),
     ),
+  "rtc.exchangeKeys": (_effect, { record: { callId } }) =>
+    attempts.step(
+      { operation: "exchangeKeys" },
+      () => rtc.keysExchanged(callId),
+      () => ({ type: "rtc.keysExchanged" }),
+    ),
+  "rtc.raiseHand": ({ isRaised }, { record: { callId } }) =>
+    attempts.aside("raise hand", () => rtc.raiseHand(callId, isRaised)),
   "rtc.renewAccess": ({ epoch }, { record: { callId } }) =>
     attempts.step(
       { operation: "renewAccess", epoch },
@@ -125,7 +162,7 @@ const rtcHandlers = ({ ports: { rtc }, post }: Context, attempts: Attempts, hand
 });
 
 const mediaHandlers = (
-  { ports: { media }, post }: Context,
+  { ports: { media, rooms }, post }: Context,
   attempts: Attempts,
   handles: Handles,
 ): Handlers<"media"> => ({
@@ -156,10 +193,18 @@ const mediaHandlers = (
       () => ({ type: "media.bridged", epoch }),
     ),
   "media.setHeld": ({ held }, { record: { callId } }) => attempts.aside("hold", () => media.setHeld(callId, held)),
-  "media.promptAlone": (_effect, { record: { callId } }) =>
-    attempts.aside("prompt", () => media.prompt(callId, "alone")),
+  "media.setMuted": ({ muted }, { record: { callId } }) => attempts.aside("mute", () => media.setMuted(callId, muted)),
+  "media.prompt": ({ name }, { record: { callId } }) => attempts.aside("prompt", () => media.prompt(callId, name)),
+  "media.promptCount": (_effect, { record: { callId, roomId, ghost } }) =>
+    attempts.aside("count", async () => {
+      const { conference } = await rooms.viewAsGhost(roomId, ghost);
+      await media.promptNumber(callId, Math.min(conference.length, 99));
+    }),
+  "media.stopMusic": (_effect, { record: { callId } }) => attempts.aside("music", () => media.stopMusic(callId)),
   "media.leave": (_effect, { record: { callId } }) => attempts.release("media", () => media.leave(callId)),
 });
+
+const phoneOf = ({ displayName, record: { direction } }: Call): PhoneInNotice => ({ name: displayName, direction });
 
 const noticeHandlers = (context: Context, attempts: Attempts): Handlers<"notice"> => {
   const notify = ({ record: { roomId, callId } }: Call, notice: Notice): void =>
@@ -170,11 +215,12 @@ const noticeHandlers = (context: Context, attempts: Attempts): Handlers<"notice"
     },
     "notice.alone": (_effect, call) => {
       const { aloneHangupMs: hangupAfterMs } = context.options;
-      notify(call, { kind: "left-alone", number: call.record.number, hangupAfterMs });
+      notify(call, { kind: "left-alone", phone: phoneOf(call), hangupAfterMs });
     },
+    "notice.waiting": (_effect, call) => notify(call, { kind: "caller-waits", phone: phoneOf(call) }),
     "notice.failed": ({ outcome, detail }, call) => {
-      const { number } = call.record;
-      notify(call, { kind: "call-failed", number, outcome, ...(detail === undefined ? {} : { detail }) });
+      const phone = phoneOf(call);
+      notify(call, { kind: "call-failed", phone, outcome, ...(detail === undefined ? {} : { detail }) });
     },
   };
 };
@@ -186,6 +232,7 @@ const timerHandlers = ({ ports: { clock }, options, post }: Context): Handlers<"
     connect: options.connectTimeoutMs,
     maxDuration: options.maxDurationMs,
     alone: options.aloneHangupMs,
+    waiting: options.waitingHangupMs,
     legGrace: LEG_GRACE_MS,
     recovery: RECOVERY_WINDOW_MS,
     recoveryRetry: RECOVERY_RETRY_MS,
@@ -196,10 +243,11 @@ const timerHandlers = ({ ports: { clock }, options, post }: Context): Handlers<"
     cancels.delete(timer);
   };
   return {
-    "timer.arm": ({ timer }) => {
+    "timer.arm": ({ timer }, { record: { direction } }) => {
       cancel(timer);
       const onTime = (): void => post({ type: `timer.${timer}` });
-      cancels.set(timer, clock.after(delayMs[timer], onTime));
+      const isOurRinging = timer === "ring" && direction === "inbound";
+      cancels.set(timer, clock.after(isOurRinging ? options.answerTimeoutMs : delayMs[timer], onTime));
     },
     "timers.cancel": ({ timers }) => {
       for (const timer of timers) cancel(timer);

@@ -50,6 +50,9 @@ const absorbFailure = (call: Call, event: Extract<CallEvent, { type: "operation.
       return { ...call, audio: "failed" };
     case "bridge":
       return { ...call, bridge: "failed" };
+    case "exchangeKeys":
+    case "answer":
+      return call;
   }
 };
 
@@ -61,7 +64,7 @@ export const absorb = (call: Call, event: CallEvent, nowMs: number): Call => {
       return { ...call, audio: "ready" };
     case "leg.ringing":
     case "leg.progress":
-      return { ...call, leg: "ringing" };
+      return call.record.direction === "inbound" ? call : { ...call, leg: "ringing" };
     case "leg.answered":
       // A 200 that crosses our CANCEL is hung up at once: nobody was called.
       return isOver(call) ? call : { ...call, leg: "answered", record: { ...call.record, answeredAtMs: nowMs } };
@@ -74,11 +77,15 @@ export const absorb = (call: Call, event: CallEvent, nowMs: number): Call => {
     case "rtc.alone":
       return { ...call, alone: true };
     case "rtc.accompanied":
-      return { ...call, alone: false };
+      return { ...call, alone: false, accompanied: true };
+    case "room.entered":
+      return { ...call, accompanied: event.isLive, opensCall: event.isEmpty };
     case "rtc.prepared":
       return { ...call, member: "prepared", encrypted: event.encrypted };
     case "rtc.published":
       return { ...call, member: "published" };
+    case "rtc.keysExchanged":
+      return { ...call, keysExchanged: true };
     case "rtc.lost":
       return withFailure(call, event.message);
     case "media.joined":
@@ -96,6 +103,7 @@ export const absorb = (call: Call, event: CallEvent, nowMs: number): Call => {
     case "call.start":
     case "rtc.removed":
     case "rtc.renewed":
+    case "keypad":
     case "media.flowing":
     case "media.silent":
     case "media.workerLost":
@@ -107,6 +115,7 @@ export const absorb = (call: Call, event: CallEvent, nowMs: number): Call => {
     case "timer.connect":
     case "timer.maxDuration":
     case "timer.alone":
+    case "timer.waiting":
     case "timer.legGrace":
     case "timer.recovery":
     case "timer.recoveryRetry":

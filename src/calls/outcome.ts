@@ -180,6 +180,7 @@ const BY_ERROR_CODE: Readonly<Record<ErrorCode, Outcome>> = {
   BOT_NOT_IN_ROOM: "room-unavailable",
   BOT_CANNOT_INVITE: "room-unavailable",
   GHOST_LACKS_POWER: "room-unavailable",
+  GHOST_BANNED: "not-permitted",
   ROOM_NOT_FOUND: "room-unavailable",
   ROOM_UPGRADED: "room-unavailable",
   NOT_YOUR_CALL: "not-permitted",

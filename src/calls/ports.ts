@@ -28,6 +28,8 @@ export interface DialRequest {
   readonly maxDurationMs: number;
 }
 
+export type AcceptRequest = Pick<DialRequest, "legId" | "maxDurationMs">;
+
 /** Where a media worker reaches the audio of a leg. Holds credentials: never log it. */
 export type LegMedia =
   | {
@@ -74,11 +76,34 @@ export type LegFact =
       readonly tryNextTrunk: boolean;
     };
 
+/** Who calls, as the PBX says it: not parsed yet, and only as true as the trunk is trusted. */
+export interface CallerAsSaid {
+  readonly number?: string;
+  readonly name?: string;
+  /** The caller does not want the number to be shown (`Privacy: id`, anonymous). */
+  readonly isHidden: boolean;
+}
+
+/** A call that a PBX sends us. Nothing has been answered to it but 100. */
+export interface IncomingCall {
+  readonly legId: LegId;
+  readonly trunkId: TrunkId;
+  /** User part of the request URI. */
+  readonly called: string;
+  readonly caller: CallerAsSaid;
+}
+
 export interface SipPort {
+  /** Whom to tell of calls that PBXs send us; once, before any comes. Each has to be accepted, or refused by `hangup`. */
+  onIncoming(listener: (call: IncomingCall) => void): void;
+  /** 180 now, and the leg's audio is made ready (`leg.mediaReady`). Facts from now on; one that has hung up meanwhile gets its `leg.ended`. */
+  accept(request: AcceptRequest, onFact: (fact: LegFact) => void): void;
+  /** 200 for an accepted call; `leg.answered` follows. Rejects with MEDIA_FAILED. */
+  answer(leg: LegId): Promise<void>;
   /** Starts the INVITE; returns at once. Everything that happens arrives as facts; it never throws. */
   dial(request: DialRequest, onFact: (fact: LegFact) => void): void;
   /**
-   * Ends the leg (BYE, or CANCEL while it rings) and frees channels, bridges and leg room. Resolves within 2 s, also for unknown legs.
+   * Ends the leg (BYE, CANCEL while it rings, or for a call that came to us and was not answered the status of `outcome`) and frees channels, bridges and leg room. Resolves within 2 s, also for unknown legs.
    * Called for every leg at the end of its call, also after its `leg.ended`.
    */
   hangup(leg: LegId, outcome: Outcome): Promise<void>;
@@ -115,6 +140,11 @@ export interface PrepareMember {
   readonly inviteFirst: boolean;
 }
 
+export interface PublishMember {
+  /** Tells the room's people that a call has begun (MSC4075, without ringing), when nobody else is in it. */
+  readonly notifyRoom: boolean;
+}
+
 export type RtcFact =
   /** The last member that is not a phone has left the conference. */
   | { readonly type: "rtc.alone" }
@@ -134,7 +164,14 @@ export interface RtcPort {
    */
   prepare(request: PrepareMember, onFact: (fact: RtcFact) => void): Promise<SfuAccess>;
   /** Writes the membership: from now on Element Call shows the tile. Resolves when the homeserver has it. */
-  publish(call: CallId): Promise<void>;
+  publish(call: CallId, options?: PublishMember): Promise<void>;
+  /**
+   * Resolves when the ghost's media key has been sent to all members and one has been received from each of them, or after 2 s: from then on
+   * both sides can be heard. At once in a plain room.
+   */
+  keysExchanged(call: CallId): Promise<void>;
+  /** Shows or takes back the raised hand in Element Call. */
+  raiseHand(call: CallId, isRaised: boolean): Promise<void>;
   /** A new SFU token for a running session (the old worker died, or the token ran out). */
   renewAccess(call: CallId): Promise<SfuAccess>;
   /**
@@ -167,6 +204,7 @@ export interface RoomView {
   readonly botCanInvite: boolean;
   /** Whether this user may kick (moderators may hang up phones of others). */
   canKick(user: UserId): boolean;
+  isBanned(user: UserId): boolean;
 }
 
 export interface RoomPort {
@@ -181,8 +219,16 @@ export type Notice =
   | { readonly kind: "phone-leaves-encryption" }
   /** This member and the phones do not hear each other: it uses another homeserver's SFU. */
   | { readonly kind: "member-on-other-sfu"; readonly user: UserId }
-  | { readonly kind: "call-failed"; readonly number: PhoneNumber; readonly outcome: Outcome; readonly detail?: string }
-  | { readonly kind: "left-alone"; readonly number: PhoneNumber; readonly hangupAfterMs: number };
+  | { readonly kind: "call-failed"; readonly phone: PhoneInNotice; readonly outcome: Outcome; readonly detail?: string }
+  | { readonly kind: "left-alone"; readonly phone: PhoneInNotice; readonly hangupAfterMs: number }
+  /** A phone has called the room and nobody is in the call. */
+  | { readonly kind: "caller-waits"; readonly phone: PhoneInNotice };
+
+/** A phone as people in the room may know it: masked where its number is. */
+export interface PhoneInNotice {
+  readonly name: string;
+  readonly direction: CallDirection;
+}
 
 export interface NoticePort {
   /**
@@ -225,7 +271,11 @@ export interface MediaKey {
   readonly key: Uint8Array;
 }
 
-export type PromptName = "alone";
+/**
+ * `alone`: everybody else has left. `waiting`: nobody is there yet; followed by music until `stopMusic`. The others answer keys of the
+ * phone.
+ */
+export type PromptName = "alone" | "waiting" | "muted" | "unmuted" | "hand-raised" | "hand-lowered" | "help";
 
 export interface MediaPort {
   /**
@@ -239,8 +289,14 @@ export interface MediaPort {
   bridge(call: CallId): Promise<void>;
   /** Stops and starts both directions for a phone on hold. */
   setHeld(call: CallId, held: boolean): Promise<void>;
+  /** A phone that is muted hears, and sends nothing: its track shows as muted. */
+  setMuted(call: CallId, muted: boolean): Promise<void>;
   /** Plays a prompt to the phone, mixed over what it hears. Resolves when it started. */
   prompt(call: CallId, name: PromptName): Promise<void>;
+  /** Tells the phone a number, 0 to 99. */
+  promptNumber(call: CallId, value: number): Promise<void>;
+  /** Ends the music of `waiting`. */
+  stopMusic(call: CallId): Promise<void>;
   /** Key of a member (or the ghost's own) for the conference of this call. Keys that come before `join` are kept. */
   setKey(call: CallId, key: MediaKey): void;
   /**
@@ -257,7 +313,12 @@ export interface MediaPort {
 /** Who asks: the inviter, the sender of the command, or the named API token. */
 export type Subject =
   | { readonly kind: "user"; readonly userId: UserId }
-  | { readonly kind: "token"; readonly name: string };
+  | { readonly kind: "token"; readonly name: string }
+  /** Nobody here: the phone called us. */
+  | { readonly kind: "trunk"; readonly trunkId: TrunkId };
+
+/** `outbound`: we dial the phone. `inbound`: it called us. */
+export type CallDirection = "outbound" | "inbound";
 
 export interface PolicyPort {
   /**
@@ -271,10 +332,12 @@ export interface PolicyPort {
 export interface CallRecord {
   readonly callId: CallId;
   readonly legId: LegId;
-  readonly direction: "outbound";
+  readonly direction: CallDirection;
   readonly roomId: RoomId;
   readonly ghost: GhostUserId;
   readonly number: PhoneNumber;
+  /** Display name of the ghost where it is not the number: from the directory, or masked. What a room may see. */
+  readonly name?: string;
   readonly subject: Subject;
   readonly state: CallStateName;
   readonly outcome?: Outcome;

@@ -1,5 +1,5 @@
 /**
- * The life of an outbound call as data.
+ * The life of a call as data. An outbound call is in `alerting` while the phone rings, an inbound one while the phone hears us ring.
  *
  *   routing ──► alerting ──► connecting ──► active ──► ending ──► ended
  *      └───────────┴─────────────┴──────────────────────┘  failure, hang-up, shutdown
@@ -9,11 +9,21 @@
 import type { ErrorCode } from "../errors.ts";
 import type { LegId } from "../ids.ts";
 import type { DialTarget, Release } from "./call.ts";
+import type { KeypadCommand } from "./keypad.ts";
 import type { Outcome } from "./outcome.ts";
-import type { CallStateName, LegFact, MediaFact, RtcFact } from "./ports.ts";
+import type { CallStateName, LegFact, MediaFact, PromptName, RtcFact } from "./ports.ts";
 
 /** Steps that take time and can fail. */
-export type Operation = "prepare" | "publish" | "renewAccess" | "renewMedia" | "join" | "attach" | "bridge";
+export type Operation =
+  | "prepare"
+  | "publish"
+  | "exchangeKeys"
+  | "answer"
+  | "renewAccess"
+  | "renewMedia"
+  | "join"
+  | "attach"
+  | "bridge";
 
 /** Each timer belongs to one state and is cancelled when that state is left. */
 export const TIMERS = {
@@ -21,6 +31,7 @@ export const TIMERS = {
   connect: "connecting",
   maxDuration: "active",
   alone: "active",
+  waiting: "active",
   /** Between a lost leg connection and the recovery: at a normal hang-up the connection breaks just before `leg.ended` arrives. */
   legGrace: "active",
   recovery: "active",
@@ -42,6 +53,11 @@ export type CallEvent =
   | RtcFact
   | { readonly type: "rtc.prepared"; readonly encrypted: boolean }
   | { readonly type: "rtc.published" }
+  | { readonly type: "rtc.keysExchanged" }
+  /** The room of an inbound call lets it in. `isLive`: a member that is not a phone is in the call; `isEmpty`: nobody at all. */
+  | { readonly type: "room.entered"; readonly isLive: boolean; readonly isEmpty: boolean }
+  /** What was pressed as a whole; single keys never become events. */
+  | { readonly type: "keypad"; readonly command: KeypadCommand }
   | { readonly type: "rtc.renewed"; readonly epoch: number }
   | { readonly type: "media.joined"; readonly epoch: number }
   | { readonly type: "media.attached"; readonly epoch: number; readonly legId: LegId }
@@ -71,20 +87,28 @@ export type Trigger = CallEvent["type"] | "leg.unreached" | "media.lost" | "medi
 
 export type Effect =
   | { readonly type: "sip.dial"; readonly target: DialTarget }
+  | { readonly type: "sip.accept"; readonly legId: LegId }
+  | { readonly type: "sip.answer"; readonly legId: LegId }
   | { readonly type: "sip.renewMedia"; readonly legId: LegId; readonly epoch: number }
   | { readonly type: "sip.hangup"; readonly legId: LegId; readonly outcome: Outcome }
   | { readonly type: "rtc.prepare" }
-  | { readonly type: "rtc.publish" }
+  | { readonly type: "rtc.publish"; readonly notifyRoom: boolean }
+  | { readonly type: "rtc.exchangeKeys" }
+  | { readonly type: "rtc.raiseHand"; readonly isRaised: boolean }
   | { readonly type: "rtc.renewAccess"; readonly epoch: number }
   | { readonly type: "rtc.leave" }
   | { readonly type: "media.join"; readonly epoch: number }
   | { readonly type: "media.attach"; readonly epoch: number; readonly legId: LegId }
   | { readonly type: "media.bridge"; readonly epoch: number }
   | { readonly type: "media.setHeld"; readonly held: boolean }
-  | { readonly type: "media.promptAlone" }
+  | { readonly type: "media.setMuted"; readonly muted: boolean }
+  | { readonly type: "media.prompt"; readonly name: PromptName }
+  | { readonly type: "media.promptCount" }
+  | { readonly type: "media.stopMusic" }
   | { readonly type: "media.leave" }
   | { readonly type: "notice.encryption" }
   | { readonly type: "notice.alone" }
+  | { readonly type: "notice.waiting" }
   | { readonly type: "notice.failed"; readonly outcome: Outcome; readonly detail?: string }
   | { readonly type: "timer.arm"; readonly timer: TimerName }
   | { readonly type: "timers.cancel"; readonly timers: readonly TimerName[] }
@@ -97,6 +121,7 @@ export type Action =
   | "dialNext"
   | "prepare"
   | "publish"
+  | "exchangeKeys"
   | "join"
   | "recover"
   | "dropSession"
@@ -108,6 +133,9 @@ export type Action =
   | "tellEncryption"
   | "tellAlone"
   | "applyHold"
+  | "applyMute"
+  | "obeyKeys"
+  | "stopMusic"
   | "observeAudio"
   | "save"
   | `arm:${TimerName}`
@@ -167,8 +195,10 @@ export const TRANSITIONS: Readonly<Record<CallStateName, Readonly<Partial<Record
     "leg.answered": { to: "connecting" },
     "leg.unreached": { actions: ["dialNext", "arm:ring", "save"] },
     "rtc.prepared": { actions: ["publish", "join"] },
-    "rtc.published": { actions: ["tellEncryption"] },
+    "rtc.published": { actions: ["tellEncryption", "exchangeKeys"] },
+    "rtc.keysExchanged": NOTED,
     "rtc.renewed": { actions: ["join"] },
+    "room.entered": NOTED,
     "media.joined": NOTED,
     "media.attached": NOTED,
     // Nobody listens yet: it is brought back when the phone is answered, if the leg still lives then.
@@ -204,14 +234,14 @@ export const TRANSITIONS: Readonly<Record<CallStateName, Readonly<Partial<Record
   active: {
     ...ENDS_ANY_TIME,
     "rtc.alone": { actions: ["tellAlone"] },
-    "rtc.accompanied": { actions: ["cancel:alone"] },
+    "rtc.accompanied": { actions: ["cancel:alone", "cancel:waiting", "stopMusic"] },
     "leg.mediaRenewed": NOTED,
     "leg.held": { actions: ["applyHold"] },
     "leg.resumed": { actions: ["applyHold"] },
     "rtc.renewed": { actions: ["join"] },
     "media.joined": NOTED,
     "media.attached": NOTED,
-    "media.bridged": { actions: ["cancel:recovery", "applyHold"] },
+    "media.bridged": { actions: ["cancel:recovery", "applyHold", "applyMute"] },
     "media.flowing": { actions: ["observeAudio"] },
     "media.silent": { actions: ["observeAudio"] },
     "media.legLost": { actions: ["arm:legGrace"] },
@@ -219,7 +249,9 @@ export const TRANSITIONS: Readonly<Record<CallStateName, Readonly<Partial<Record
     "media.retryLater": { actions: ["dropSession", "arm:recoveryRetry"] },
     "media.lostForGood": end("media-failed"),
     "timer.recovery": end("media-failed"),
+    keypad: { actions: ["obeyKeys"] },
     "timer.alone": end("completed"),
+    "timer.waiting": end("completed"),
     "timer.maxDuration": end("completed"),
     "hangup.byAdder": end("completed"),
     "hangup.byModerator": end("removed"),

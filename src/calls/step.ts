@@ -35,6 +35,7 @@ const outcomeOf = (call: Call, rule: Rule, event: CallEvent): Outcome | undefine
   if (rule.outcome !== "of-event") return rule.outcome;
   if (event.type === "leg.ended") return event.outcome;
   // The engine's own time-out of the same length says the same, whichever comes first.
+  if (event.type === "timer.ring" && call.record.direction === "inbound") return "room-unavailable";
   if (event.type === "timer.ring") return call.leg === "ringing" ? "no-answer" : "unreachable";
   return event.type === "operation.failed" ? outcomeFromErrorCode(event.code) : "internal";
 };
@@ -69,8 +70,11 @@ const followUp = (call: Call): Done => {
   if (call.audio === "ready") {
     return { call: { ...call, audio: "attaching" }, effects: [{ type: "media.attach", epoch, legId }] };
   }
-  const isReady = call.audio === "attached" && call.member === "published" && call.leg === "answered";
-  if (isReady && call.bridge === "closed") {
+  const isReady = call.audio === "attached" && call.member === "published";
+  if (isReady && call.keysExchanged && call.leg === "ringing" && call.record.direction === "inbound") {
+    return { call: { ...call, leg: "answering" }, effects: [{ type: "sip.answer", legId }] };
+  }
+  if (isReady && call.leg === "answered" && call.bridge === "closed") {
     return { call: { ...call, bridge: "opening" }, effects: [{ type: "media.bridge", epoch }] };
   }
   return { call, effects: [] };

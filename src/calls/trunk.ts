@@ -18,6 +18,16 @@ export interface CallerIdRules {
   readonly perUser?: Readonly<Record<string, CallerId>>;
 }
 
+/** What a trunk's calls to us are worth. */
+export interface InboundRules {
+  /** ISO 3166-1: how callers' national numbers are read. */
+  readonly country: string;
+  /** The PBX vouches for the callers' numbers. */
+  readonly isTrusted: boolean;
+  /** Numbers of outside callers are shown to the room. */
+  readonly showsExternalCallers: boolean;
+}
+
 /** What the domain knows of a trunk; address and credentials are the engine's. */
 export interface Trunk {
   readonly id: TrunkId;
@@ -25,6 +35,7 @@ export interface Trunk {
   readonly routes: readonly TrunkRoute[];
   readonly dialFormat: DialFormat;
   readonly callerId: CallerIdRules;
+  readonly inbound: InboundRules;
 }
 
 const takes = (route: TrunkRoute, number: PhoneNumber): boolean =>
@@ -39,7 +50,7 @@ export const dialString = (number: PhoneNumber, trunk: Trunk, country: string): 
   const format = trunk.dialFormat;
   if (number.kind === "extension") return number.extension;
   if (typeof format === "object") return format.prefix + digitsFromCountry(number, country);
-  if (number.kind === "short") return number.digits;
+  if (number.kind !== "e164") return canonicalDigits(number);
   switch (format) {
     case "e164":
       return number.e164;

@@ -1,8 +1,9 @@
 /** The configuration as the call domain and the policy want it; what engines need is for app.ts to pick. */
 import type { CallOptions } from "../calls/call.ts";
+import type { DispatchRule } from "../calls/dispatch.ts";
 import type { CallerId } from "../calls/ports.ts";
 import type { Trunk, TrunkRoute } from "../calls/trunk.ts";
-import { type E164, type Extension, trunkId } from "../ids.ts";
+import { type E164, type Extension, roomId, trunkId } from "../ids.ts";
 import type { NumberPlan } from "../numbering/number-plan.ts";
 import type { PolicyOptions } from "../policy/policy.ts";
 import type { Config, TrunkConfig } from "./schema.ts";
@@ -24,6 +25,20 @@ export const trunksOf = (config: Config): readonly Trunk[] =>
       default: callerId(trunk.callerId.default),
       perUser: Object.fromEntries(Object.entries(trunk.callerId.users).map(([user, value]) => [user, callerId(value)])),
     },
+    inbound: {
+      country: trunk.inbound.country ?? config.numbering.country,
+      isTrusted: trunk.inbound.trusted,
+      showsExternalCallers: trunk.inbound.showExternalCallers,
+    },
+  }));
+
+export const dispatchRulesOf = (config: Config): readonly DispatchRule[] =>
+  config.dispatchRules.map(({ name, numbers, trunks, callers, room }) => ({
+    name,
+    numbers,
+    trunks: (trunks ?? config.trunks.map((trunk) => trunk.name)).map(trunkId),
+    ...(callers === undefined ? {} : { callers }),
+    destination: { kind: "room", roomId: roomId(room) },
   }));
 
 export const numberPlanOf = ({ numbering }: Config): NumberPlan => ({
@@ -40,7 +55,9 @@ export const policyOptionsOf = ({ policy }: Config): PolicyOptions => ({
 export const callOptionsOf = ({ calls, limits }: Config): Partial<CallOptions> => ({
   ringTimeoutMs: calls.ringTimeout.ms,
   aloneHangupMs: calls.aloneTimeout.ms,
+  waitingHangupMs: calls.waitingTimeout.ms,
   maxDurationMs: limits.maxCallDuration.ms,
   maxCallsPerUser: limits.callsPerUser,
   maxCalls: limits.calls,
+  maxInboundCalls: limits.inboundCalls,
 });

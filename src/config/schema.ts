@@ -1,8 +1,11 @@
 /** The whole configuration: sections, and what must fit between them. */
 import { z } from "zod";
+import { findConflicts } from "../calls/dispatch.ts";
 import { type CamelKeys, camelKeys } from "./camel-keys.ts";
+import { dispatchRulesOf } from "./domain.ts";
 import { appservice, bot, crypto, homeserver, rtc } from "./sections/matrix.ts";
 import { calls, limits, numbering, policy } from "./sections/dialling.ts";
+import { directory, dispatchRules } from "./sections/inbound.ts";
 import { asterisk, livekitSip, media, trunk } from "./sections/sip.ts";
 import { api, logging, store } from "./sections/service.ts";
 import { key } from "./values.ts";
@@ -20,6 +23,11 @@ const sections = z.strictObject({
     z.array(trunk).default([]),
     "Ways to a PBX: here, or in files of their own (`file`, with `use` for some trunks of it only).",
   ),
+  dispatch_rules: key(
+    dispatchRules,
+    "Where calls from phones go. Without a rule for it a number does not exist (404).",
+  ),
+  directory: key(directory, "Names of phones."),
   asterisk: key(z.exactOptional(asterisk), "The gateway's own Asterisk, for trunks with `engine: asterisk`.", {
     sample: "live",
   }),
@@ -77,6 +85,28 @@ const tokenMisfits = (config: Config): Misfit[] => {
   );
 };
 
+const dispatchMisfits = (config: Config): Misfit[] => {
+  const { dispatchRules: rules } = config;
+  const trunks = config.trunks.map((trunk) => trunk.name);
+  const unknown = rules.flatMap((rule, ruleIndex) =>
+    (rule.trunks ?? []).flatMap((name, index) =>
+      trunks.includes(name)
+        ? []
+        : [
+            {
+              path: ["dispatch_rules", ruleIndex, "trunks", index],
+              message: `expected the name of a trunk, got ${JSON.stringify(name)}`,
+            },
+          ],
+    ),
+  );
+  const conflicts = findConflicts(dispatchRulesOf(config)).map(({ first, second, number }) => ({
+    path: ["dispatch_rules", second],
+    message: `expected one rule for a call: ${rules[second]?.name} and ${rules[first]?.name} both take ${number} from the same trunk and callers`,
+  }));
+  return [...unknown, ...conflicts];
+};
+
 const listenerMisfits = (config: Config): Misfit[] => {
   const { appservice, api } = config;
   const same = appservice.listen.port === api.listen.port && appservice.listen.host === api.listen.host;
@@ -94,7 +124,12 @@ export const findMisfits = (config: Config): readonly Misfit[] => [
     config.api.tokens.map((token) => token.name),
     (index) => ["api", "tokens", index, "name"],
   ),
+  ...duplicates(
+    config.dispatchRules.map((rule) => rule.name),
+    (index) => ["dispatch_rules", index, "name"],
+  ),
   ...engineMisfits(config),
+  ...dispatchMisfits(config),
   ...tokenMisfits(config),
   ...listenerMisfits(config),
 ];

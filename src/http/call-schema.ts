@@ -1,7 +1,7 @@
 /** What the API takes and gives; the OpenAPI document is made from these. */
 import { z } from "zod";
 import { OUTCOMES } from "../calls/outcome.ts";
-import type { CallRecord } from "../calls/ports.ts";
+import type { CallRecord, Subject } from "../calls/ports.ts";
 import { ERROR_CODES } from "../errors.ts";
 import { canonicalDigits, NUMBER_CLASSES } from "../numbering/phone-number.ts";
 
@@ -39,9 +39,10 @@ export const callSchema = z.strictObject({
   call_id: z.string(),
   room_id: z.string(),
   user_id: z.string().meta({ description: "Matrix user of the phone." }),
-  number: z.string().meta({ description: "Canonical: E.164, or an extension." }),
-  number_class: z.enum(NUMBER_CLASSES),
-  direction: z.literal("outbound"),
+  number: z.string().meta({ description: "Canonical: E.164, an extension, or `anonymous`." }),
+  number_class: z.enum([...NUMBER_CLASSES, "anonymous"]),
+  name: z.string().nullable().meta({ description: "What the room sees of an inbound caller in place of the number." }),
+  direction: z.enum(["outbound", "inbound"]).meta({ description: "`inbound`: the phone called us." }),
   state: z.enum(CALL_STATES),
   outcome: z.enum(OUTCOMES).nullable().meta({ description: "How it ended; null while it runs." }),
   cause: z
@@ -55,6 +56,9 @@ export const callSchema = z.strictObject({
   added_by: z.discriminatedUnion("type", [
     z.strictObject({ type: z.literal("user"), user_id: z.string() }),
     z.strictObject({ type: z.literal("token"), name: z.string() }),
+    z
+      .strictObject({ type: z.literal("trunk"), name: z.string() })
+      .meta({ description: "Nobody: the phone called us." }),
   ]),
   created_at: timestamp("When it was asked for."),
   answered_at: timestamp("When the phone was picked up.").nullable(),
@@ -72,6 +76,17 @@ export type CallBody = z.output<typeof callSchema>;
 
 const isoTime = (ms: number | undefined): string | null => (ms === undefined ? null : new Date(ms).toISOString());
 
+const addedBy = (subject: Subject): CallBody["added_by"] => {
+  switch (subject.kind) {
+    case "user":
+      return { type: "user", user_id: subject.userId };
+    case "token":
+      return { type: "token", name: subject.name };
+    case "trunk":
+      return { type: "trunk", name: subject.trunkId };
+  }
+};
+
 /** A call as the API shows it. */
 export const callBody = (record: CallRecord): CallBody => ({
   call_id: record.callId,
@@ -79,6 +94,7 @@ export const callBody = (record: CallRecord): CallBody => ({
   user_id: record.ghost,
   number: canonicalDigits(record.number),
   number_class: record.number.class,
+  name: record.name ?? null,
   direction: record.direction,
   state: record.state,
   outcome: record.outcome ?? null,
@@ -90,10 +106,7 @@ export const callBody = (record: CallRecord): CallBody => ({
           q850: record.cause.q850 ?? null,
           text: record.cause.text ?? null,
         },
-  added_by:
-    record.subject.kind === "user"
-      ? { type: "user", user_id: record.subject.userId }
-      : { type: "token", name: record.subject.name },
+  added_by: addedBy(record.subject),
   created_at: new Date(record.createdAtMs).toISOString(),
   answered_at: isoTime(record.answeredAtMs),
   ended_at: isoTime(record.endedAtMs),

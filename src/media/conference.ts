@@ -27,6 +27,8 @@ export interface Conference {
   bridge(callId: string): void;
   setHeld(callId: string, held: boolean): void;
   prompt(callId: string, name: PromptName): void;
+  /** What only concerns the phone itself. */
+  phone(callId: string): Pick<Phone, "setMuted" | "promptNumber" | "stopMusic">;
   setKey(callId: string, key: MediaKey): void;
   /** Identities of the conference's members as this call knows them: nobody else is heard. */
   setMembers(callId: string, identities: readonly string[]): void;
@@ -124,6 +126,7 @@ export const createConference = (deps: ConferenceDeps): Conference => {
     prompt(callId, name) {
       callOf(callId).phone.prompt(name);
     },
+    phone: (callId) => callOf(callId).phone,
     setKey(callId, key) {
       const call = calls.get(callId);
       if (call === undefined) return;

@@ -4,7 +4,7 @@
  */
 import * as z from "zod";
 
-import type { MediaFact } from "../calls/ports.ts";
+import type { MediaFact, PromptName } from "../calls/ports.ts";
 import { ERROR_CODES } from "../errors.ts";
 import { callAudioStatsSchema } from "./stats.ts";
 
@@ -34,6 +34,16 @@ const joinSession = z.object({
 /** A join without the branded ids, which a pipe cannot carry. */
 export type JoinSession = z.infer<typeof joinSession>;
 
+const PROMPT_NAMES = [
+  "alone",
+  "waiting",
+  "muted",
+  "unmuted",
+  "hand-raised",
+  "hand-lowered",
+  "help",
+] as const satisfies readonly PromptName[];
+
 const request = { id: z.number(), callId: z.string() };
 
 const workerRequest = z.discriminatedUnion("type", [
@@ -41,7 +51,10 @@ const workerRequest = z.discriminatedUnion("type", [
   z.object({ type: z.literal("attach"), ...request, media: legMedia }),
   z.object({ type: z.literal("bridge"), ...request }),
   z.object({ type: z.literal("setHeld"), ...request, held: z.boolean() }),
-  z.object({ type: z.literal("prompt"), ...request, name: z.enum(["alone"]) }),
+  z.object({ type: z.literal("setMuted"), ...request, muted: z.boolean() }),
+  z.object({ type: z.literal("prompt"), ...request, name: z.enum(PROMPT_NAMES) }),
+  z.object({ type: z.literal("promptNumber"), ...request, value: z.number().int().min(0).max(99) }),
+  z.object({ type: z.literal("stopMusic"), ...request }),
   z.object({ type: z.literal("leave"), ...request }),
 ]);
 

@@ -9,7 +9,7 @@ import type { Leg } from "./legs/port.ts";
 import { createLevelMeter } from "./levels.ts";
 import type { Mixer } from "./mixer.ts";
 import { createOutgoingTrack, type OutgoingTrack } from "./outgoing-track.ts";
-import { promptFrames } from "./prompts.ts";
+import { musicFrames, numberFrames, promptFrames } from "./prompts.ts";
 import type { CallAudioStats } from "./stats.ts";
 
 export interface PhoneOptions {
@@ -25,8 +25,14 @@ export interface Phone {
   setSfuConnected(connected: boolean): void;
   bridge(): void;
   setHeld(held: boolean): void;
+  /** The phone hears and is not heard. */
+  setMuted(muted: boolean): void;
   /** Starts a prompt from its first frame. Throws MEDIA_FAILED when there is no phone to hear it. */
   prompt(name: PromptName): void;
+  /** The same for a number. */
+  promptNumber(value: number): void;
+  /** Ends the music behind the prompt `waiting`. */
+  stopMusic(): void;
   /** Rate of the mix; also called when the leg changed. */
   setRate(sampleRateHz: SampleRateHz): void;
   onLegFrame(frame: Frame): void;
@@ -54,11 +60,29 @@ export const createPhone = ({ nowMs, onFact }: PhoneOptions): Phone => {
   let queue = createFrameQueue(samplesPerFrame(rateHz), nowMs);
   let bridged = false;
   let held = false;
+  let muted = false;
+  /** Position in the music; undefined without. */
+  let music: number | undefined;
   let sfuConnected = false;
   let voice: Int16Array | undefined;
   let playing: Iterator<Int16Array> | undefined;
 
   const passes = (): boolean => bridged && !held;
+  const isHeard = (): boolean => passes() && !muted;
+  const play = (frames: readonly Int16Array[]): void => {
+    if (phone.leg === undefined) throw new GatewayError("MEDIA_FAILED", "the phone's audio is not connected");
+    playing = frames[Symbol.iterator]();
+  };
+  /** The next frame of what is played to the phone: prompts before music. */
+  const nextPlayed = (): Int16Array | undefined => {
+    const next = playing?.next();
+    if (next !== undefined && next.done !== true) return next.value;
+    playing = undefined;
+    if (music === undefined) return undefined;
+    const frames = musicFrames(rateHz);
+    music = (music + 1) % frames.length;
+    return frames[music];
+  };
   const restart = (): void => {
     queue.clear();
     watch.restart();
@@ -70,7 +94,7 @@ export const createPhone = ({ nowMs, onFact }: PhoneOptions): Phone => {
     setSfuConnected(connected) {
       sfuConnected = connected;
       // A connection made during hold does not know about it.
-      if (connected && held) track.sfu?.setMuted(true);
+      if (connected && (held || muted)) track.sfu?.setMuted(true);
     },
     bridge() {
       if (bridged) return;
@@ -80,13 +104,21 @@ export const createPhone = ({ nowMs, onFact }: PhoneOptions): Phone => {
     setHeld(value) {
       if (held === value) return;
       held = value;
-      track.sfu?.setMuted(held);
+      track.sfu?.setMuted(held || muted);
+      restart();
+    },
+    setMuted(value) {
+      if (muted === value) return;
+      muted = value;
+      track.sfu?.setMuted(held || muted);
       restart();
     },
     prompt(name) {
-      if (phone.leg === undefined) throw new GatewayError("MEDIA_FAILED", "the phone's audio is not connected");
-      playing = promptFrames(name, rateHz)[Symbol.iterator]();
+      play(promptFrames(name, rateHz));
+      if (name === "waiting") music = 0;
     },
+    promptNumber: (value) => play(numberFrames(value, rateHz)),
+    stopMusic: () => void (music = undefined),
     setRate(sampleRateHz) {
       if (phone.leg !== undefined) encode = createEncoder(sampleRateHz, phone.leg.format);
       if (rateHz === sampleRateHz) return;
@@ -96,7 +128,7 @@ export const createPhone = ({ nowMs, onFact }: PhoneOptions): Phone => {
       playing = undefined;
     },
     onLegFrame(frame) {
-      if (!passes()) return;
+      if (!isHeard()) return;
       watch.fine("fromPhone");
       if (!track.send(frame)) {
         meters.fromPhone.dropped(1);
@@ -114,7 +146,7 @@ export const createPhone = ({ nowMs, onFact }: PhoneOptions): Phone => {
     speakInto(mixer) {
       track.tick();
       voice = undefined;
-      if (!passes()) return;
+      if (!isHeard()) return;
       voice = queue.pop();
       meters.fromPhone.dropped(queue.takeDropped());
       if (voice !== undefined) mixer.add(voice);
@@ -130,10 +162,9 @@ export const createPhone = ({ nowMs, onFact }: PhoneOptions): Phone => {
       meters.toPhone.lost(lost);
       meters.toPhone.dropped(dropped + phone.leg.takeDropped());
       watch.check("toPhone");
-      const extra = playing?.next();
-      if (extra?.done === true) playing = undefined;
-      else if (extra !== undefined) samples = mixer.without(voice, extra.value);
-      phone.leg.send(encode(samples), !audible && playing === undefined);
+      const extra = nextPlayed();
+      if (extra !== undefined) samples = mixer.without(voice, extra);
+      phone.leg.send(encode(samples), !audible && extra === undefined);
     },
     stats: (undecryptableMembers) => ({
       fromPhone: meters.fromPhone.stats(),

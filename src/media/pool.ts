@@ -35,7 +35,19 @@ export interface MediaPool extends MediaPort {
   close(): Promise<void>;
 }
 
-const TIMEOUT_MS = { join: 10_000, attach: 6000, bridge: 2000, setHeld: 2000, prompt: 2000, leave: 2000 } as const;
+const TIMEOUT_MS = { join: 10_000, attach: 6000 } as const;
+/** For everything that only changes what the worker does. */
+const SHORT_TIMEOUT_MS = 2000;
+
+/** What only concerns the phone of a call. */
+const controlsOf = (ask: (request: Extract<Request, { callId: string }>) => Promise<void>) => ({
+  setHeld: (callId: CallId, held: boolean) => ask({ type: "setHeld", callId, held }),
+  setMuted: (callId: CallId, muted: boolean) => ask({ type: "setMuted", callId, muted }),
+  prompt: (callId: CallId, name: PromptName) => ask({ type: "prompt", callId, name }),
+  promptNumber: (callId: CallId, value: number) => ask({ type: "promptNumber", callId, value }),
+  stopMusic: (callId: CallId) => ask({ type: "stopMusic", callId }),
+});
+
 interface Call {
   readonly worker: Worker;
   readonly roomId: RoomId;
@@ -103,7 +115,8 @@ export const createMediaPool = (options: MediaPoolOptions): MediaPool => {
   const ask = async (request: Extract<Request, { callId: string }>): Promise<void> => {
     const call = calls.get(request.callId as CallId);
     if (call === undefined) throw new GatewayError("MEDIA_FAILED", "the call has no media session (join it first)");
-    await call.worker.process.request(request, TIMEOUT_MS[request.type]);
+    const timeoutMs = request.type === "attach" ? TIMEOUT_MS.attach : SHORT_TIMEOUT_MS;
+    await call.worker.process.request(request, timeoutMs);
   };
 
   /**
@@ -166,8 +179,7 @@ export const createMediaPool = (options: MediaPoolOptions): MediaPool => {
     join,
     attach: (callId: CallId, media: LegMedia) => ask({ type: "attach", callId, media }),
     bridge: (callId: CallId) => ask({ type: "bridge", callId }),
-    setHeld: (callId: CallId, held: boolean) => ask({ type: "setHeld", callId, held }),
-    prompt: (callId: CallId, name: PromptName) => ask({ type: "prompt", callId, name }),
+    ...controlsOf(ask),
     setKey(callId, key) {
       takeKey(callId, key);
       const call = calls.get(callId);

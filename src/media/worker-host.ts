@@ -99,6 +99,12 @@ export const createWorkerHost = (deps: WorkerHostDeps): WorkerHost => {
         return conferenceOf(request.callId).bridge(request.callId);
       case "setHeld":
         return conferenceOf(request.callId).setHeld(request.callId, request.held);
+      case "setMuted":
+        return conferenceOf(request.callId).phone(request.callId).setMuted(request.muted);
+      case "promptNumber":
+        return conferenceOf(request.callId).phone(request.callId).promptNumber(request.value);
+      case "stopMusic":
+        return conferenceOf(request.callId).phone(request.callId).stopMusic();
       case "prompt":
         return conferenceOf(request.callId).prompt(request.callId, request.name);
       case "leave":

@@ -2,10 +2,12 @@ import { type CountryCode, parsePhoneNumberFromString } from "libphonenumber-js/
 import { canonicalDigits, type PhoneNumber } from "./phone-number.ts";
 
 /** As people read it anywhere, `+33 1 40 50 60 70`: also the display name of the ghost. Extensions and short codes are their digits. */
-export const formatNumber = (number: PhoneNumber): string =>
-  number.kind === "e164"
+export const formatNumber = (number: PhoneNumber): string => {
+  if (number.kind === "anonymous") return "Anonymous caller";
+  return number.kind === "e164"
     ? (parsePhoneNumberFromString(number.e164)?.formatInternational() ?? number.e164)
     : canonicalDigits(number);
+};
 
 /** As people of its own country write it, `01 40 50 60 70`. */
 export const formatNational = (number: PhoneNumber): string =>
@@ -36,4 +38,6 @@ export const maskDigits = (digits: string): string => {
 
 /** For logs. Emergency numbers and short codes belong to nobody and are shown. */
 export const maskNumber = (number: PhoneNumber): string =>
-  number.kind === "short" ? number.digits : maskDigits(canonicalDigits(number));
+  number.kind === "short" || number.kind === "anonymous"
+    ? canonicalDigits(number)
+    : maskDigits(canonicalDigits(number));

@@ -13,6 +13,10 @@ export const ghostLocalpart = (number: PhoneNumber): string => GHOST_PREFIX + ca
 export const ghostOf = (number: PhoneNumber, server: string): GhostUserId =>
   ghostUserId(`@${ghostLocalpart(number)}:${server}`);
 
+/** The user of a caller whose number is not to be seen: `@tel_xABCDEFGHIJKL:server`, the same for every call of the number. */
+export const maskedGhostOf = (mask: string, server: string): GhostUserId =>
+  ghostUserId(`@${GHOST_PREFIX}x${mask}:${server}`);
+
 /**
  * The number of a localpart in the ghosts' namespace. Throws INVALID_NUMBER when it holds none, and NUMBER_NOT_CANONICAL, naming the right id,
  * when it holds one written in another way: two ids of one number would be two people in a call.

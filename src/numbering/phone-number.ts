@@ -22,7 +22,12 @@ export type PhoneNumber =
       readonly digits: string;
       readonly class: "emergency" | "short-code";
       readonly country: string;
-    };
+    }
+  /** A caller who shows no number, or none that can be believed. Never dialled. */
+  | { readonly kind: "anonymous"; readonly class: "anonymous" };
+
+/** Localpart behind `tel_` of every caller who shows no number: one user, one device per call. */
+export const ANONYMOUS = "anonymous";
 
 /** The digits a person would dial, `+33140506070` or `1001`: also the part of the ghost's id behind `tel_`. */
 export const canonicalDigits = (number: PhoneNumber): string => {
@@ -33,5 +38,7 @@ export const canonicalDigits = (number: PhoneNumber): string => {
       return number.extension;
     case "short":
       return number.digits;
+    case "anonymous":
+      return ANONYMOUS;
   }
 };

@@ -45,6 +45,7 @@ const callMetrics = (register: Registry) => {
   ]);
   const silent = counter("call_silent_total", "Calls with no audio at all for 10 s in a direction", ["direction"]);
   active.set({ direction: "outbound" }, 0);
+  active.set({ direction: "inbound" }, 0);
   return {
     callStarted: (direction: Direction) => active.inc({ direction }),
     callEnded: (direction: Direction, outcome: Outcome) => {

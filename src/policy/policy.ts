@@ -41,12 +41,25 @@ const glob = (pattern: string): RegExp =>
 const matchesAny = (patterns: readonly string[] | undefined, value: string): boolean =>
   patterns?.some((pattern) => glob(pattern).test(value)) ?? false;
 
-const namesSubject = (rule: PolicyRule, subject: Subject): boolean =>
-  subject.kind === "token"
-    ? (rule.tokens?.includes(subject.name) ?? false)
-    : matchesAny(rule.users, subject.userId) || matchesAny(rule.servers, serverOf(subject.userId));
+const namesSubject = (rule: PolicyRule, subject: Subject): boolean => {
+  switch (subject.kind) {
+    case "token":
+      return rule.tokens?.includes(subject.name) ?? false;
+    case "user":
+      return matchesAny(rule.users, subject.userId) || matchesAny(rule.servers, serverOf(subject.userId));
+    case "trunk":
+      return false;
+  }
+};
+
+/** Attempts are counted for each of these. */
+const keyOf = (subject: Subject): string => {
+  if (subject.kind === "user") return subject.userId;
+  return subject.kind === "token" ? `token ${subject.name}` : `trunk ${subject.trunkId}`;
+};
 
 const namesNumber = (rule: PolicyRule, number: PhoneNumber): boolean =>
+  number.class !== "anonymous" &&
   rule.classes.includes(number.class) &&
   (rule.prefixes?.some((prefix) => canonicalDigits(number).startsWith(prefix)) ?? true);
 
@@ -81,7 +94,7 @@ export const createPolicy = ({
   ]);
   return {
     authorize: (subject, number) => {
-      const waitMs = limit.attempt(subject.kind === "token" ? `token ${subject.name}` : subject.userId);
+      const waitMs = limit.attempt(keyOf(subject));
       if (waitMs > 0) {
         throw new GatewayError(
           "LIMIT_REACHED",

@@ -1,4 +1,4 @@
-import type { SipPort } from "../calls/ports.ts";
+import type { LegFact, SipPort } from "../calls/ports.ts";
 import { GatewayError } from "../errors.ts";
 import type { LegId, TrunkId } from "../ids.ts";
 
@@ -8,7 +8,40 @@ export const createSipRouter = (engineOfTrunk: ReadonlyMap<TrunkId, SipPort>): S
   /** Legs that were dialled or listed and have not ended. */
   const engineOfLeg = new Map<LegId, SipPort>();
 
+  /** Incoming calls that are neither accepted nor refused. */
+  const offered = new Map<LegId, SipPort>();
+  const engineOf = (leg: LegId): SipPort => {
+    const engine = engineOfLeg.get(leg);
+    if (engine === undefined) throw new GatewayError("MEDIA_FAILED", "The phone has hung up");
+    return engine;
+  };
+  const forgetAtEnd =
+    (leg: LegId, engine: SipPort, onFact: (fact: LegFact) => void) =>
+    (fact: LegFact): void => {
+      if (fact.type === "leg.ended" && engineOfLeg.get(leg) === engine) engineOfLeg.delete(leg);
+      onFact(fact);
+    };
+
   return {
+    onIncoming: (listener) => {
+      for (const engine of engines) {
+        engine.onIncoming((call) => {
+          offered.set(call.legId, engine);
+          listener(call);
+        });
+      }
+    },
+
+    accept: (request, onFact) => {
+      const { legId } = request;
+      const engine = offered.get(legId) ?? engineOf(legId);
+      offered.delete(legId);
+      engineOfLeg.set(legId, engine);
+      engine.accept(request, forgetAtEnd(legId, engine, onFact));
+    },
+
+    answer: async (leg) => engineOf(leg).answer(leg),
+
     dial: (request, onFact) => {
       const { legId, trunkId } = request;
       const engine = engineOfTrunk.get(trunkId);
@@ -18,23 +51,17 @@ export const createSipRouter = (engineOfTrunk: ReadonlyMap<TrunkId, SipPort>): S
         return;
       }
       engineOfLeg.set(legId, engine);
-      engine.dial(request, (fact) => {
-        if (fact.type === "leg.ended" && engineOfLeg.get(legId) === engine) engineOfLeg.delete(legId);
-        onFact(fact);
-      });
+      engine.dial(request, forgetAtEnd(legId, engine, onFact));
     },
 
     hangup: async (leg, outcome) => {
-      const engine = engineOfLeg.get(leg);
+      const engine = engineOfLeg.get(leg) ?? offered.get(leg);
+      offered.delete(leg);
       // A leg of an earlier life of the gateway may be at any engine; each takes unknown legs.
       await Promise.all((engine === undefined ? engines : [engine]).map((one) => one.hangup(leg, outcome)));
     },
 
-    renewMedia: async (leg) => {
-      const engine = engineOfLeg.get(leg);
-      if (engine === undefined) throw new GatewayError("MEDIA_FAILED", "The phone has hung up");
-      return await engine.renewMedia(leg);
-    },
+    renewMedia: async (leg) => engineOf(leg).renewMedia(leg),
 
     listLegs: async () => {
       const lists = await Promise.all(

@@ -2,7 +2,7 @@ import type { DatabaseSync } from "node:sqlite";
 import { z } from "zod";
 import { OUTCOMES } from "../calls/outcome.ts";
 import type { CallRecord, CallStore } from "../calls/ports.ts";
-import { type E164, type Extension, callId, ghostUserId, legId, roomId, userId } from "../ids.ts";
+import { type E164, type Extension, callId, ghostUserId, legId, roomId, trunkId, userId } from "../ids.ts";
 
 const number = z.discriminatedUnion("kind", [
   z.object({
@@ -22,11 +22,13 @@ const number = z.discriminatedUnion("kind", [
     class: z.enum(["emergency", "short-code"]),
     country: z.string(),
   }),
+  z.object({ kind: z.literal("anonymous"), class: z.literal("anonymous") }),
 ]);
 
 const subject = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("user"), userId: z.string().transform(userId) }),
   z.object({ kind: z.literal("token"), name: z.string() }),
+  z.object({ kind: z.literal("trunk"), trunkId: z.string().transform(trunkId) }),
 ]);
 
 const cause = z.object({
@@ -40,7 +42,7 @@ const json = z.string().transform((text): unknown => JSON.parse(text));
 const row = z.object({
   call_id: z.string().transform(callId),
   leg_id: z.string().transform(legId),
-  direction: z.literal("outbound"),
+  direction: z.enum(["outbound", "inbound"]),
   room_id: z.string().transform(roomId),
   ghost: z.string().transform(ghostUserId),
   number: json.pipe(number),
@@ -51,6 +53,7 @@ const row = z.object({
   created_at_ms: z.number(),
   answered_at_ms: z.number().nullable(),
   ended_at_ms: z.number().nullable(),
+  name: z.string().nullable(),
 });
 
 const recordOf = (value: unknown): CallRecord => {
@@ -65,6 +68,7 @@ const recordOf = (value: unknown): CallRecord => {
     subject: call.subject,
     state: call.state,
     createdAtMs: call.created_at_ms,
+    ...(call.name === null ? {} : { name: call.name }),
     ...(call.outcome === null ? {} : { outcome: call.outcome }),
     ...(call.cause === null ? {} : { cause: call.cause }),
     ...(call.answered_at_ms === null ? {} : { answeredAtMs: call.answered_at_ms }),
@@ -76,7 +80,7 @@ const recordOf = (value: unknown): CallRecord => {
 export const createCallStore = (database: DatabaseSync): CallStore => {
   const save = database.prepare(`
     INSERT INTO calls VALUES (
-      :callId, :legId, :direction, :roomId, :ghost, :number, :subject, :state, :outcome, :cause, :createdAtMs, :answeredAtMs, :endedAtMs
+      :callId, :legId, :direction, :roomId, :ghost, :number, :subject, :state, :outcome, :cause, :createdAtMs, :answeredAtMs, :endedAtMs, :name
     ) ON CONFLICT (call_id) DO UPDATE SET
       leg_id = excluded.leg_id, state = excluded.state, outcome = excluded.outcome, cause = excluded.cause,
       answered_at_ms = excluded.answered_at_ms, ended_at_ms = excluded.ended_at_ms`);
@@ -102,6 +106,7 @@ export const createCallStore = (database: DatabaseSync): CallStore => {
         createdAtMs: record.createdAtMs,
         answeredAtMs: record.answeredAtMs ?? null,
         endedAtMs: record.endedAtMs ?? null,
+        name: record.name ?? null,
       });
     },
     loadOpen: () => open.all().map(recordOf),

@@ -42,7 +42,9 @@ export const MIGRATIONS: readonly string[] = [
   ) STRICT;
   CREATE INDEX idempotency_keys_by_time ON idempotency_keys (created_at_ms);
   `,
-  // 2: rooms that phones can dial
+  // 2: what a room may see of an inbound caller
+  `ALTER TABLE calls ADD COLUMN name TEXT`,
+  // 3: rooms that phones can dial
   `
   CREATE TABLE conferences (
     conference_id TEXT PRIMARY KEY,

@@ -25,6 +25,7 @@ describe("calls", () => {
       user_id: "@tel_+33140506070:example.org",
       number: "+33140506070",
       number_class: "national",
+      name: null,
       direction: "outbound",
       state: "alerting",
       outcome: null,

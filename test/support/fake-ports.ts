@@ -7,6 +7,7 @@ import type {
   CallRecord,
   CallStore,
   DialRequest,
+  IncomingCall,
   LegFact,
   LegMedia,
   MediaFact,
@@ -19,6 +20,7 @@ import type {
   SfuAccess,
 } from "../../src/calls/ports.ts";
 import type { CallServiceDeps } from "../../src/calls/call-service.ts";
+import type { Outcome } from "../../src/calls/outcome.ts";
 import { GatewayError } from "../../src/errors.ts";
 import type { LegId } from "../../src/ids.ts";
 import { roomId, userId } from "../../src/ids.ts";
@@ -44,6 +46,7 @@ export const aRoomView = (changes: Partial<RoomView> = {}): RoomView => ({
   botJoined: true,
   botCanInvite: true,
   canKick: () => false,
+  isBanned: () => false,
   ...changes,
 });
 
@@ -55,12 +58,27 @@ export const quietLog: Log = {
   child: () => quietLog,
 };
 
-export type OperationName = "prepare" | "publish" | "renewAccess" | "renewMedia" | "join" | "attach" | "bridge";
+export type OperationName =
+  | "prepare"
+  | "publish"
+  | "exchangeKeys"
+  | "answer"
+  | "renewAccess"
+  | "renewMedia"
+  | "join"
+  | "attach"
+  | "bridge";
 export type ReleaseName = "hangup" | "leave" | "mediaLeave";
 
 interface Pending {
   readonly name: OperationName | ReleaseName;
   readonly settle: (isOk: boolean) => void;
+}
+
+export interface Accepted {
+  readonly legId: LegId;
+  /** As of Dialled. */
+  fact(fact: LegFact): void;
 }
 
 export interface Dialled {
@@ -87,8 +105,16 @@ const createStore = (): CallStore & { readonly saved: CallRecord[] } => {
 
 export interface FakeWorld {
   readonly clock: ManualClock;
-  readonly ports: Omit<CallServiceDeps, "plan" | "trunks" | "serverName" | "options" | "policy">;
+  readonly ports: Omit<
+    CallServiceDeps,
+    "plan" | "trunks" | "dispatchRules" | "callerNames" | "serverName" | "options" | "policy"
+  >;
   readonly dialled: readonly Dialled[];
+  readonly accepted: readonly Accepted[];
+  /** A PBX sends a call. */
+  ring(call: IncomingCall): void;
+  /** How legs were hung up. */
+  readonly hangups: readonly { readonly legId: LegId; readonly outcome: Outcome }[];
   readonly prepared: readonly { readonly request: PrepareMember; fact(fact: RtcFact): void }[];
   readonly joined: readonly { readonly session: MediaSession; fact(fact: MediaFact): void }[];
   readonly notices: readonly Notice[];
@@ -113,6 +139,9 @@ export const createFakeWorld = ({ mode }: { readonly mode: "auto" | "manual" }):
   const legs = new Set<LegId>();
   const [ghosts, memberships, media] = [new Set<string>(), new Set<string>(), new Set<string>()];
   const dialled: Dialled[] = [];
+  const accepted: Accepted[] = [];
+  const hangups: { legId: LegId; outcome: Outcome }[] = [];
+  let ring: FakeWorld["ring"] = () => undefined;
   const prepared: { request: PrepareMember; fact(fact: RtcFact): void }[] = [];
   const joined: { session: MediaSession; fact(fact: MediaFact): void }[] = [];
   const notices: Notice[] = [];
@@ -144,9 +173,25 @@ export const createFakeWorld = ({ mode }: { readonly mode: "auto" | "manual" }):
     (): void =>
       void set.delete(item);
 
+  const factsOf = (legId: LegId, onFact: (fact: LegFact) => void): Dialled["fact"] => {
+    let isOver = false;
+    return (fact) => {
+      if (isOver) return;
+      isOver = fact.type === "leg.ended";
+      if (isOver) legs.delete(legId);
+      onFact(fact);
+    };
+  };
+
   return {
     clock,
     dialled,
+    accepted,
+    hangups,
+    ring: (call) => {
+      legs.add(call.legId);
+      ring(call);
+    },
     prepared,
     joined,
     notices,
@@ -184,18 +229,21 @@ export const createFakeWorld = ({ mode }: { readonly mode: "auto" | "manual" }):
         dial: (request, onFact) => {
           calls.push("dial");
           legs.add(request.legId);
-          let isOver = false;
-          dialled.push({
-            request,
-            fact: (fact) => {
-              if (isOver) return;
-              isOver = fact.type === "leg.ended";
-              if (isOver) legs.delete(request.legId);
-              onFact(fact);
-            },
-          });
+          dialled.push({ request, fact: factsOf(request.legId, onFact) });
         },
-        hangup: (leg) => operation("hangup", removeFrom(legs, leg)),
+        onIncoming: (listener) => {
+          ring = listener;
+        },
+        accept: ({ legId }, onFact) => {
+          calls.push("accept");
+          accepted.push({ legId, fact: factsOf(legId, onFact) });
+        },
+        answer: (leg) =>
+          operation("answer", () => accepted.findLast(({ legId }) => legId === leg)?.fact({ type: "leg.answered" })),
+        hangup: (leg, outcome) => {
+          hangups.push({ legId: leg, outcome });
+          return operation("hangup", removeFrom(legs, leg));
+        },
         renewMedia: () => operation("renewMedia", () => LEG_MEDIA),
         listLegs: async () => [...legs],
       },
@@ -208,6 +256,8 @@ export const createFakeWorld = ({ mode }: { readonly mode: "auto" | "manual" }):
           });
         },
         publish: (call) => operation("publish", () => void memberships.add(call)),
+        keysExchanged: () => operation("exchangeKeys", () => undefined),
+        raiseHand: async (_call, isRaised) => void calls.push(isRaised ? "raise hand" : "lower hand"),
         renewAccess: () => operation("renewAccess", () => ACCESS),
         leave: (call) =>
           operation("leave", () => {
@@ -225,6 +275,9 @@ export const createFakeWorld = ({ mode }: { readonly mode: "auto" | "manual" }):
         bridge: () => operation("bridge", () => undefined),
         setHeld: async (_call, held) => void calls.push(held ? "hold" : "resume"),
         prompt: async (_call, name) => void calls.push(`prompt ${name}`),
+        setMuted: async (_call, muted) => void calls.push(muted ? "mute" : "unmute"),
+        promptNumber: async (_call, value) => void calls.push(`prompt ${value}`),
+        stopMusic: async () => void calls.push("stop music"),
         setKey: () => undefined,
         setMembers: () => undefined,
         leave: (call) => operation("mediaLeave", removeFrom(media, call)),

@@ -1,9 +1,9 @@
 import { execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { stringify } from "yaml";
+import { parse, stringify } from "yaml";
 
 import { launch, LIVEKIT_KEY, LIVEKIT_SECRET, type LabContext, logFileOf, repositoryFile } from "../context.ts";
 import { answersHttp, type ServerProcess } from "../process.ts";
@@ -32,6 +32,8 @@ export interface LabGateway {
   process(): ServerProcess;
   /** Starts the gateway again with the same configuration and store, after it was stopped or killed. */
   restart(): Promise<void>;
+  /** The same with changes to the configuration, merged as in GatewayOptions. */
+  reconfigure(changes: Record<string, unknown>): Promise<void>;
   /** A request with the lab's token; resolves with status and parsed body. */
   api(
     method: string,
@@ -54,6 +56,7 @@ const trunkOf = (trunk: LabTrunk, context: LabContext): Record<string, unknown> 
     name: trunk,
     routes: [{ class: "internal" }, { class: "national" }, { class: "international" }, { class: "premium" }],
     caller_id: { default: "+33140506000" },
+    inbound: { trusted: true },
   };
   return trunk === "livekit-sip"
     ? {
@@ -138,6 +141,10 @@ export async function startGateway(context: LabContext, { apiToken }: { apiToken
       stopGraceMs: 10_000,
     });
   let server = await start();
+  const restart = async (): Promise<void> => {
+    await server.stop();
+    server = await start();
+  };
   return {
     configFile: configFileOf(context),
     apiUrl,
@@ -145,9 +152,12 @@ export async function startGateway(context: LabContext, { apiToken }: { apiToken
     botUserId: `@${BOT_LOCALPART}:${serverNameOf(context)}`,
     ghost: (number) => `@tel_${number}:${serverNameOf(context)}`,
     process: () => server,
-    restart: async () => {
-      await server.stop();
-      server = await start();
+    restart,
+    reconfigure: async (changes) => {
+      const file = configFileOf(context);
+      const config = parse(await readFile(file, "utf8")) as Record<string, unknown>;
+      await writeFile(file, stringify(mergeTrees(config, changes)), { mode: 0o600 });
+      await restart();
     },
     api: async (method, path, body, headers = {}) => {
       const response = await fetch(`${apiUrl}${path}`, {

@@ -10,7 +10,7 @@ export const numberPrefix = () =>
   pattern(/^(\+[1-9]?\d{0,14}|\d{1,15})$/, "the first characters of a canonical number, as +331 or 10, in quotes");
 
 /** What the number plan itself refuses, said in its words. */
-const isPlan = (plan: Partial<NumberPlan>): boolean => {
+export const isPlan = (plan: Partial<NumberPlan>): boolean => {
   try {
     checkNumberPlan({ country: "FR", extensionPatterns: [], ...plan });
     return true;
@@ -100,6 +100,7 @@ export const limits = z
   .strictObject({
     calls_per_user: key(wholeNumber(1, 10_000).default(2), "Outbound calls of one user or token at the same time."),
     calls: key(wholeNumber(1, 10_000).default(10), "Outbound calls of the gateway at the same time."),
+    inbound_calls: key(wholeNumber(1, 10_000).default(30), "Inbound calls of the gateway at the same time."),
     max_call_duration: key(
       duration("1m", "24h").prefault("4h"),
       "Longest call. Set in the SIP engine as well: a dead gateway cannot leave a call billing.",
@@ -116,6 +117,10 @@ export const calls = z
     alone_timeout: key(
       duration("1s", "1h").prefault("60s"),
       "How long phones stay after the last member that is not a phone has left; they are told by a tone.",
+    ),
+    waiting_timeout: key(
+      duration("10s", "4h").prefault("10m"),
+      "How long a phone that called an empty room waits, with music, for somebody to join.",
     ),
   })
   .prefault({});

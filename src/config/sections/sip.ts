@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { dialable, flag, httpUrl, key, matrixUser, oneOf, pattern, secret, text, wholeNumber } from "../values.ts";
 import { numberClass, numberPrefix } from "./dialling.ts";
+import { trunkInbound } from "./inbound.ts";
 
 const route = z
   .strictObject({
@@ -61,6 +62,7 @@ const trunkKeys = {
     { values: DIAL_FORMATS },
   ),
   caller_id: key(callerId, "Whom the called phone sees."),
+  inbound: key(trunkInbound, "Calls of this trunk to us (engine `asterisk`). Where they go: `dispatch_rules`."),
 };
 
 const asteriskTrunk = z.strictObject({

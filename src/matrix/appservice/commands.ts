@@ -68,9 +68,12 @@ const duration = (ms: number): string => {
 
 const clockTime = (atMs: number): string => `${new Date(atMs).toISOString().slice(11, 16)} UTC`;
 
+/** Numbers of inbound callers may be masked. */
+const nameOf = (call: CallRecord): string => call.name ?? formatNumber(call.number);
+
 const listLine = (call: CallRecord, nowMs: number): string => {
   const sinceMs = call.answeredAtMs ?? call.createdAtMs;
-  return `${formatNumber(call.number)} ${STATE_WORDS[call.state]} since ${clockTime(sinceMs)} (${duration(nowMs - sinceMs)})`;
+  return `${nameOf(call)} ${STATE_WORDS[call.state]} since ${clockTime(sinceMs)} (${duration(nowMs - sinceMs)})`;
 };
 
 export interface CommandsDeps {
@@ -103,9 +106,11 @@ export const createCommands = (deps: CommandsDeps): ((message: CommandMessage) =
       const [only, another] = running;
       if (only === undefined) throw new GatewayError("CALL_NOT_FOUND", "There is no phone in this room's call.");
       if (another === undefined) return only;
-      const numbers = running.map((call) => formatNumber(call.number)).join(", ");
+      const numbers = running.map(nameOf).join(", ");
       throw new GatewayError("BAD_REQUEST", `Which one? Write !phone hangup and one of ${numbers}.`);
     }
+    const named = running.find((one) => one.name === number);
+    if (named !== undefined) return named;
     const digits = canonicalDigits(parseNumber(number, numberPlan));
     const call = running.find((one) => canonicalDigits(one.number) === digits);
     if (call === undefined) throw new GatewayError("CALL_NOT_FOUND", "That number is not in this room's call.");
@@ -115,7 +120,7 @@ export const createCommands = (deps: CommandsDeps): ((message: CommandMessage) =
   const hangup = async (room: RoomId, sender: UserId, number: string | undefined): Promise<string> => {
     const { callId } = toHangUp(room, number);
     const call = await calls.hangup({ callId, subject: { kind: "user", userId: sender } });
-    return `Hung up ${formatNumber(call.number)}.`;
+    return `Hung up ${nameOf(call)}.`;
   };
 
   const list = (room: RoomId): string => {

@@ -3,7 +3,6 @@ import { OUTCOME_FACTS } from "../../calls/outcome.ts";
 import { toGatewayError } from "../../errors.ts";
 import type { CallId, RoomId } from "../../ids.ts";
 import type { Log } from "../../log.ts";
-import { formatNumber } from "../../numbering/format.ts";
 import { maskGhosts } from "../mask.ts";
 
 export interface NoticesDeps {
@@ -30,12 +29,16 @@ export const noticeText = (notice: Notice): string => {
       return `${notice.user} and the phones in this call do not hear each other: they use different media servers (SFU).`;
     case "call-failed": {
       const detail = notice.detail === undefined ? "" : ` ${notice.detail}`;
-      return `The call to ${formatNumber(notice.number)} ended: ${OUTCOME_FACTS[notice.outcome].words}.${detail}`;
+      const { name, direction } = notice.phone;
+      const call = `The call ${direction === "inbound" ? "from" : "to"} ${name}`;
+      return `${call} ended: ${OUTCOME_FACTS[notice.outcome].words}.${detail}`;
     }
     case "left-alone": {
       const seconds = Math.round(notice.hangupAfterMs / 1000);
-      return `Only phones are left in this call: ${formatNumber(notice.number)} is hung up in ${seconds} s.`;
+      return `Only phones are left in this call: ${notice.phone.name} is hung up in ${seconds} s.`;
     }
+    case "caller-waits":
+      return `${notice.phone.name} has called this room and waits in its call. Join the call to talk.`;
   }
 };
 

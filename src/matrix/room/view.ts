@@ -43,6 +43,7 @@ export const viewOf = (state: RoomState, context: ViewContext): RoomView => {
     memberEventPower: { needed: power.toSendState(MEMBER_STATE_EVENT), ghost: power.of(context.ghost) },
     botJoined,
     botCanInvite: botJoined && power.of(botUserId) >= power.toInvite,
+    isBanned: (user) => state.event("m.room.member", user)?.content["membership"] === "ban",
     canKick: (user) => state.isJoined(user) && power.of(user) >= power.toKick,
   };
 };

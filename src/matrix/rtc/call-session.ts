@@ -30,6 +30,8 @@ export interface CallSessionDeps {
   readonly onMembershipFailed: (error: unknown) => void;
   readonly onMembers: (members: readonly CallMembership[]) => void;
   readonly onMediaKey: (key: Uint8Array, index: number, identity: string) => void;
+  /** The own media key went out; also when a member could not be reached. */
+  readonly onMediaKeySent: () => void;
   readonly onDroppedMember: (verdict: Exclude<MemberEventVerdict, "member" | "left">) => void;
   readonly onDroppedMediaKey: (reason: DroppedMediaKey) => void;
   readonly onUndeliveredMediaKey: (target: MediaKeyTarget) => void;
@@ -65,13 +67,15 @@ type ToDeviceListener = (event: MatrixEvent) => void;
  * each other inside the media worker.
  */
 const sessionRoomOf = ({ client, room, isGhost, onDroppedMember }: CallSessionDeps): SessionRoom => {
-  const ownUser = client.getUserId();
+  const [ownUser, ownDevice] = [client.getUserId(), client.getDeviceId()];
   const reported = new WeakSet<MatrixEvent>();
   const isVisible = (event: MatrixEvent): boolean => {
     const sender = event.getSender();
     const verdict = judgeMemberEvent({ sender, stateKey: event.getStateKey(), content: event.getContent() });
     if (verdict === "left") return false;
-    if (verdict === "member") return sender === ownUser || !isGhost(sender ?? "");
+    // A caller who called twice is in the call with two devices, each a phone of its own.
+    if (verdict === "member" && sender === ownUser) return event.getContent()["device_id"] === ownDevice;
+    if (verdict === "member") return !isGhost(sender ?? "");
     if (!reported.has(event)) {
       reported.add(event);
       onDroppedMember(verdict);
@@ -166,12 +170,12 @@ export const createCallSession = (deps: CallSessionDeps): CallSession => {
       session.memberships.some((member) => member.userId === userId && member.deviceId === deviceId),
     onUndelivered: deps.onUndeliveredMediaKey,
   });
+  const sendKey: SessionPorts["sendKey"] = async (targets, payload) => {
+    await sender.send(targets, payload);
+    deps.onMediaKeySent();
+  };
   const listeners = new Set<ToDeviceListener>();
-  const session = new MatrixRTCSession(
-    sessionClientOf(deps, { listeners, sendKey: (targets, payload) => sender.send(targets, payload) }),
-    sessionRoomOf(deps),
-    SLOT,
-  );
+  const session = new MatrixRTCSession(sessionClientOf(deps, { listeners, sendKey }), sessionRoomOf(deps), SLOT);
 
   const gate = createMediaKeyGate({
     roomId: room.roomId,

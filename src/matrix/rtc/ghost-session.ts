@@ -1,6 +1,9 @@
-import type { RtcFact, SfuAccess } from "../../calls/ports.ts";
+import type { PublishMember, RtcFact, SfuAccess } from "../../calls/ports.ts";
 import { GatewayError } from "../../errors.ts";
+import { userId as toUserId } from "../../ids.ts";
+import { createHand } from "./hand.ts";
 import { newDeviceId } from "../devices.ts";
+import { createKeyExchange } from "./key-exchange.ts";
 import { leaveCall } from "./leave-call.ts";
 import { prepareGhost } from "./prepare-ghost.ts";
 import { membershipRefused } from "./room-checks.ts";
@@ -13,7 +16,9 @@ import { within } from "./within.ts";
 export interface GhostSession {
   readonly request: GhostSessionRequest;
   prepare(): Promise<SfuAccess>;
-  publish(): Promise<void>;
+  publish(options?: PublishMember): Promise<void>;
+  keysExchanged(): Promise<void>;
+  raiseHand(isRaised: boolean): Promise<void>;
   renewAccess(): Promise<SfuAccess>;
   sendNotice(text: string): Promise<void>;
   /** Resolves with false when something could not be taken back (the homeserver did not answer). */
@@ -40,6 +45,9 @@ export const createGhostSession = (
   let writing: PromiseWithResolvers<void> | undefined;
   let leaving: Promise<boolean> | undefined;
   let serviceUrl = "";
+  const hand = createHand();
+  /** One after the other: a hand that is lowered at once must have been raised before. */
+  let raising: Promise<void> = Promise.resolve();
 
   const context: SessionContext = {
     deps,
@@ -48,6 +56,7 @@ export const createGhostSession = (
     deviceId: newDeviceId(),
     ended: ended.signal,
     tasks: createTasks(),
+    keyExchange: createKeyExchange(),
     closers: [],
     onFact: (fact) => {
       if (!ended.signal.aborted) onFact(fact);
@@ -86,7 +95,7 @@ export const createGhostSession = (
       log.info({ ...context.tasks.timings, totalMs: Math.round(performance.now() - startedMs) }, "the ghost is ready");
       return { ...access, encrypted: context.encrypted };
     },
-    publish: async () => {
+    publish: async ({ notifyRoom } = { notifyRoom: false }) => {
       const { call } = context;
       if (call === undefined) throw new GatewayError("INTERNAL", "the ghost is not ready");
       ended.signal.throwIfAborted();
@@ -99,6 +108,8 @@ export const createGhostSession = (
         {
           manageMediaKeys: context.encrypted,
           callIntent: "audio",
+          // No ringing: a room is not one person who would pick up.
+          ...(notifyRoom ? { notificationType: "notification" as const } : {}),
           delayedLeaveEventDelayMs: DELAYED_LEAVE_MS,
           delayedLeaveEventRestartMs: DELAYED_LEAVE_RESTART_MS,
           maximumNetworkErrorRetryCount: NETWORK_RETRIES,
@@ -110,6 +121,17 @@ export const createGhostSession = (
       throw new GatewayError("HOMESERVER_UNAVAILABLE", "The homeserver did not take the phone's membership in time", {
         retryable: true,
       });
+    },
+    keysExchanged: async () => {
+      if (!context.encrypted) return;
+      await context.keyExchange.done(() =>
+        (context.call?.members ?? [])
+          .filter(({ userId }) => !deps.isGhost(toUserId(userId)))
+          .map(({ rtcBackendIdentity }) => rtcBackendIdentity),
+      );
+    },
+    raiseHand: async (isRaised) => {
+      await (raising = raising.catch(() => {}).then(() => hand.show(context, isRaised)));
     },
     renewAccess: async () => ({ ...(await fetchAccess()), encrypted: context.encrypted }),
     sendNotice: async (text) => {

@@ -58,7 +58,8 @@ export const leaveCall = async (context: SessionContext): Promise<boolean> => {
     }),
     step("room", async () => {
       await tasks.settled();
-      if (context.joined && !context.removed && request.stayInRoom !== true) {
+      const stays = request.stayInRoom === true || deps.hasOtherSession(request);
+      if (context.joined && !context.removed && !stays) {
         await leaveRoom(homeserver, request.ghost, request.roomId);
       }
     }),

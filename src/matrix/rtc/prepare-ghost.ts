@@ -74,8 +74,11 @@ const startCall = async (context: SessionContext, device: GhostDevice, room: Roo
       );
     },
     onMediaKey: (key, index, identity) => {
-      if (!ended.aborted) deps.onMediaKey(callId, { identity, index, key });
+      if (ended.aborted) return;
+      context.keyExchange.received(identity);
+      deps.onMediaKey(callId, { identity, index, key });
     },
+    onMediaKeySent: () => context.keyExchange.sent(),
     onDroppedMember: (verdict) => deps.onCount(`member.${verdict}`),
     onDroppedMediaKey: (reason) => {
       if (context.encrypted) deps.onCount(`media-key.${reason}`);
@@ -114,7 +117,8 @@ export const prepareGhost = async <Token>(context: SessionContext, withToken: ()
   const room = await tasks.run("sync", () => device.room(ended));
   assertUsableRoom(room, request.ghost);
   context.encrypted = room.hasEncryptionStateEvent();
-  if (hasStaleMembership(room, request.ghost)) await tasks.run("stale", () => removeStaleMemberships(context));
+  const isStale = hasStaleMembership(room, request.ghost) && !deps.hasOtherSession(request);
+  if (isStale) await tasks.run("stale", () => removeStaleMemberships(context));
   const call = await startCall(context, device, room);
   closers.push(
     watchRemoval(room, (reason) => {

@@ -8,7 +8,7 @@ import { writeNoticeOnce } from "./notice-once.ts";
 import type { GhostSessionDeps, GhostSessionRequest } from "./session-context.ts";
 import { createTransports } from "./transports.ts";
 
-export interface RtcDeps extends Omit<GhostSessionDeps, "transports" | "liveDevices"> {
+export interface RtcDeps extends Omit<GhostSessionDeps, "transports" | "liveDevices" | "hasOtherSession"> {
   /** `livekit_service_url` for a homeserver that names none. */
   readonly fallbackServiceUrl?: string | undefined;
 }
@@ -29,8 +29,14 @@ const CLEAN_UP_DELAYS_MS = [5_000, 10_000, 15_000, 30_000, 60_000, 300_000];
 export const createRtc = (rtcDeps: RtcDeps): Rtc => {
   const liveDevices = new Set<DeviceId>();
   const transports = createTransports(rtcDeps);
-  const deps: GhostSessionDeps = { ...rtcDeps, liveDevices, transports };
   const sessions = new Map<CallId, GhostSession>();
+  /** Calls that are in their rooms and not about to leave. */
+  const present = new Set<GhostSession>();
+  const hasOtherSession: GhostSessionDeps["hasOtherSession"] = ({ callId, roomId, ghost }) =>
+    [...present].some(
+      ({ request }) => request.callId !== callId && request.roomId === roomId && request.ghost === ghost,
+    );
+  const deps: GhostSessionDeps = { ...rtcDeps, liveDevices, transports, hasOtherSession };
   const { homeserver, log } = deps;
 
   const sessionIn = (room: RoomId, ghost: GhostUserId): GhostSession | undefined =>
@@ -70,6 +76,7 @@ export const createRtc = (rtcDeps: RtcDeps): Rtc => {
   };
 
   const end = async (session: GhostSession): Promise<void> => {
+    present.delete(session);
     const clean = await session.leave();
     sessions.delete(session.request.callId);
     if (!clean) cleanUpLater(session.request);
@@ -80,6 +87,7 @@ export const createRtc = (rtcDeps: RtcDeps): Rtc => {
       if (sessions.has(request.callId)) throw new GatewayError("INTERNAL", "this call has a Matrix session already");
       const session = createGhostSession(deps, request, onFact);
       sessions.set(request.callId, session);
+      present.add(session);
       try {
         return await session.prepare();
       } catch (error) {
@@ -88,7 +96,9 @@ export const createRtc = (rtcDeps: RtcDeps): Rtc => {
         throw error;
       }
     },
-    publish: async (call) => sessionOf(call).publish(),
+    publish: async (call, options) => sessionOf(call).publish(options),
+    keysExchanged: async (call) => sessionOf(call).keysExchanged(),
+    raiseHand: async (call, isRaised) => sessionOf(call).raiseHand(isRaised),
     renewAccess: async (call) => sessionOf(call).renewAccess(),
     leave: async (call) => {
       const session = sessions.get(call);

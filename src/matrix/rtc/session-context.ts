@@ -3,6 +3,7 @@ import type { CallId, DeviceId, GhostUserId, RoomId, UserId } from "../../ids.ts
 import type { Log } from "../../log.ts";
 import type { DroppedMediaKey } from "../crypto/media-key-gate.ts";
 import type { CallSession } from "./call-session.ts";
+import type { KeyExchange } from "./key-exchange.ts";
 import type { GhostDevice, GhostDeviceDeps } from "./ghost-device.ts";
 import type { StickyMembers } from "./sticky-members.ts";
 import type { Tasks } from "./tasks.ts";
@@ -35,6 +36,8 @@ export interface GhostSessionDeps extends GhostDeviceDeps {
   /** A member publishes on another SFU than ours: the phone will not hear it. Once per call and member. */
   readonly onOtherSfuMember: (call: CallId, room: RoomId, user: UserId) => void;
   readonly onCount: (counter: RtcCounter) => void;
+  /** Another call of this ghost is in the same room (a caller who called twice), and stays there. */
+  readonly hasOtherSession: (request: Pick<PrepareMember, "callId" | "roomId" | "ghost">) => boolean;
 }
 
 export type GhostSessionRequest = PrepareMember & {
@@ -55,6 +58,7 @@ export interface SessionContext {
   /** Run once, in any order, when the call is left. */
   readonly closers: (() => unknown)[];
   readonly onFact: (fact: RtcFact) => void;
+  readonly keyExchange: KeyExchange;
   readonly onMembershipWritten: () => void;
   readonly onMembershipFailed: (error: unknown) => void;
   device?: GhostDevice;

@@ -4,7 +4,13 @@ const channel = z.object({ id: z.string().min(1), name: z.string(), state: z.str
 
 /** The events of ARI that a call needs (Asterisk 20 to 23, rest-api/api-docs/events.json); all others are ignored. */
 const schemas = {
-  StasisStart: z.object({ type: z.literal("StasisStart"), channel }),
+  StasisStart: z.object({
+    type: z.literal("StasisStart"),
+    channel: channel.extend({ caller: z.object({ name: z.string(), number: z.string() }).optional() }),
+    /** What stands behind the application's name in the dialplan. */
+    args: z.array(z.string()).default([]),
+  }),
+  StasisEnd: z.object({ type: z.literal("StasisEnd"), channel }),
   ChannelStateChange: z.object({ type: z.literal("ChannelStateChange"), channel }),
   /** `peer` is the channel that is dialled. */
   Dial: z.object({ type: z.literal("Dial"), peer: channel, dialstatus: z.string() }),
@@ -20,6 +26,8 @@ const schemas = {
     channel,
     /** True for a hang-up from inside Asterisk (ARI, dial time-out, CLI), absent when SIP brought it. */
     soft: z.boolean().optional(),
+    /** Q.850. */
+    cause: z.int().optional(),
   }),
   ChannelDestroyed: z.object({
     type: z.literal("ChannelDestroyed"),

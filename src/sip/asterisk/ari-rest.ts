@@ -3,7 +3,13 @@ import { z } from "zod";
 import { createHttpClient } from "./ari-http.ts";
 import type { AsteriskCodec } from "./options.ts";
 
-const channelSchema = z.object({ id: z.string(), name: z.string(), state: z.string() });
+const channelSchema = z.object({
+  id: z.string(),
+  name: z.string(),
+  state: z.string(),
+  /** What it is doing. */
+  dialplan: z.object({ app_name: z.string().optional(), app_data: z.string().optional() }).optional(),
+});
 const bridgeSchema = z.object({ id: z.string(), channels: z.array(z.string()) });
 const externalMediaSchema = z.object({
   id: z.string(),
@@ -94,6 +100,32 @@ export const createAriRest = (baseUrl: string, authorization: string) => {
     /** Sends the INVITE. Asterisk itself hangs up after `timeoutSeconds` without an answer. */
     dial: async (channel: string, timeoutSeconds: number): Promise<void> => {
       await request("POST", `/channels/${id(channel)}/dial`, { timeout: timeoutSeconds });
+    },
+
+    /** 180. */
+    ring: async (channel: string): Promise<void> => {
+      await request("POST", `/channels/${id(channel)}/ring`);
+    },
+
+    /** 200. */
+    answer: async (channel: string): Promise<void> => {
+      await request("POST", `/channels/${id(channel)}/answer`);
+    },
+
+    /** A variable or function. */
+    setVariable: async (channel: string, variable: string, value: string): Promise<void> => {
+      await request("POST", `/channels/${id(channel)}/variable`, { variable, value });
+    },
+
+    /** Gives the channel back to the dialplan. False, and harmless, when it is gone. */
+    continueInDialplan: async (channel: string, context: string, extension: string): Promise<boolean> => {
+      try {
+        await request("POST", `/channels/${id(channel)}/continue`, { context, extension, priority: 1 });
+        return true;
+      } catch (error) {
+        if (error instanceof AriError && error.status === 404) return false;
+        throw error;
+      }
     },
 
     /**

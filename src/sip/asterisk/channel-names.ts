@@ -14,6 +14,12 @@ export interface LegNames {
   media(): string;
 }
 
+/** Leg of a call that came to us: Asterisk has named its channel, so the leg is named after that. */
+export const inboundLegId = (channel: string): LegId => legId(`in-${channel}`);
+
+/** The channel of such a leg; undefined for legs that we dialled. */
+export const inboundChannelOf = (leg: LegId): string | undefined => (leg.startsWith("in-") ? leg.slice(3) : undefined);
+
 export interface OwnedName {
   readonly leg: LegId;
   readonly kind: "phone" | "bridge" | "media";

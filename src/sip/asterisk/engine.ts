@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 
 import type { Outcome } from "../../calls/outcome.ts";
-import type { DialRequest, LegFact, SipPort } from "../../calls/ports.ts";
+import type { DialRequest, IncomingCall, LegFact, SipPort } from "../../calls/ports.ts";
 import { GatewayError } from "../../errors.ts";
 import type { LegId } from "../../ids.ts";
 import type { Log } from "../../log.ts";
@@ -11,7 +11,9 @@ import type { LegEnd } from "./causes.ts";
 import { ownedName } from "./channel-names.ts";
 import { openEventStream } from "./event-stream.ts";
 import { createHousekeeping } from "./housekeeping.ts";
-import { createLeg, type Leg } from "./leg.ts";
+import { createInboundLeg, type InboundLeg } from "./inbound-leg.ts";
+import { createInbound, guarded } from "./inbound.ts";
+import { createLeg, type Leg, type OutboundLeg } from "./leg.ts";
 import { createLegResources } from "./leg-resources.ts";
 import { asteriskAddresses, type AsteriskEngineOptions, type AsteriskTrunk, basicAuthorization } from "./options.ts";
 
@@ -101,12 +103,33 @@ export const createAsteriskEngine = (
     const channel = channelOf(event);
     const owned = ownedName(options.app, channel.id);
     if (owned !== undefined) return legs.get(owned.leg)?.handle(event);
-    if (event.type !== "StasisStart") return;
-    log.info({}, "inbound call refused: dialling in is not supported yet");
-    ari
-      .hangup(channel.id, CALL_REJECTED)
-      .catch((error: unknown) => log.warn({ error }, "an inbound call could not be refused"));
+    inbound.handle(event, channel.id);
   };
+
+  const released = (legId: LegId, leg: Leg, clean: boolean): void => {
+    if (!clean) leftovers.add(legId);
+    if (legs.get(legId) === leg) legs.delete(legId);
+    inbound.forget(legId);
+  };
+
+  const addInboundLeg = ({ legId, trunkId }: IncomingCall, phone: string): InboundLeg => {
+    const codec = options.trunks.get(trunkId)?.codec ?? "alaw";
+    const leg = createInboundLeg({
+      legId,
+      resources: createLegResources({ ari, app: options.app, leg: legId, phone, codec, mediaUrl: addresses.media }),
+      log,
+      onReleased: (clean) => released(legId, leg, clean),
+    });
+    legs.set(legId, leg);
+    return leg;
+  };
+
+  const inbound = createInbound({
+    trunks: options.trunks,
+    log,
+    addLeg: addInboundLeg,
+    reject: (channel) => ari.hangup(channel, CALL_REJECTED),
+  });
 
   const stream = openEventStream({
     url: addresses.events,
@@ -121,7 +144,7 @@ export const createAsteriskEngine = (
     },
   });
 
-  const addLeg = (request: DialRequest, trunk: AsteriskTrunk, onFact: (fact: LegFact) => void): Leg => {
+  const addLeg = (request: DialRequest, trunk: AsteriskTrunk, onFact: (fact: LegFact) => void): OutboundLeg => {
     const { legId } = request;
     const codec = trunk.codec ?? "alaw";
     const leg = createLeg(request, {
@@ -129,29 +152,21 @@ export const createAsteriskEngine = (
       endpoint: trunk.endpoint,
       log,
       onFact,
-      onReleased: (clean) => {
-        if (!clean) leftovers.add(legId);
-        if (legs.get(legId) === leg) legs.delete(legId);
-      },
+      onReleased: (clean) => released(legId, leg, clean),
     });
     legs.set(legId, leg);
     return leg;
   };
 
   return {
+    ...inbound.port,
+
     dial: (request, onFact) => {
-      /** One fault in a listener must not take the events of all other calls with it. */
-      const guarded = (fact: LegFact): void => {
-        try {
-          onFact(fact);
-        } catch (error) {
-          log.error({ legId: request.legId, fact: fact.type, error }, "a listener of a leg failed");
-        }
-      };
+      const tell = guarded(log, request.legId, onFact);
       const trunk = trunkFor(request, options.trunks, stream.connected());
-      if ("outcome" in trunk) return queueMicrotask(() => guarded({ type: "leg.ended", ...trunk }));
+      if ("outcome" in trunk) return queueMicrotask(() => tell({ type: "leg.ended", ...trunk }));
       // Known from now on: it may be hung up before the first request is out. Facts never arrive before dial() has returned.
-      const leg = addLeg(request, trunk, guarded);
+      const leg = addLeg(request, trunk, tell);
       queueMicrotask(() => void leg.dial());
     },
 

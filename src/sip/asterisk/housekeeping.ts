@@ -1,7 +1,7 @@
 import { OUTCOME_FACTS } from "../../calls/outcome.ts";
 import type { LegId } from "../../ids.ts";
 import type { AriBridge, AriChannel, AriRest } from "./ari-rest.ts";
-import { ownedName } from "./channel-names.ts";
+import { inboundChannelOf, inboundLegId, ownedName } from "./channel-names.ts";
 
 interface Found {
   readonly channels: readonly AriChannel[];
@@ -16,16 +16,25 @@ export const createHousekeeping = (ari: AriRest, app: string) => {
   };
 
   const removeFrom = async ({ channels, bridges }: Found, leg: LegId): Promise<void> => {
-    const isOfLeg = ({ id }: { readonly id: string }): boolean => ownedName(app, id)?.leg === leg;
+    const isOfLeg = ({ id }: { readonly id: string }): boolean =>
+      ownedName(app, id)?.leg === leg || id === inboundChannelOf(leg);
     await Promise.all([
       ...channels.filter(isOfLeg).map(({ id }) => ari.hangup(id, OUTCOME_FACTS.completed.q850)),
       ...bridges.filter(isOfLeg).map(({ id }) => ari.removeBridge(id)),
     ]);
   };
 
+  /** A channel that the dialplan put into our application. */
+  const isInbound = ({ id, dialplan }: AriChannel): boolean =>
+    ownedName(app, id) === undefined &&
+    dialplan?.app_name === "Stasis" &&
+    (dialplan.app_data ?? "").split(",")[0] === app;
+
   const phonesIn = (channels: readonly AriChannel[]): readonly LegId[] => {
     const owned = channels.flatMap(({ id }) => ownedName(app, id) ?? []);
-    return [...new Set(owned.filter(({ kind }) => kind === "phone").map(({ leg }) => leg))];
+    const dialled = owned.filter(({ kind }) => kind === "phone").map(({ leg }) => leg);
+    const inbound = channels.filter(isInbound).map(({ id }) => inboundLegId(id));
+    return [...new Set([...dialled, ...inbound])];
   };
 
   return {

@@ -80,6 +80,9 @@ export const createLegProgress = ({ maxDurationMs, joined, tell, onStasisStart, 
         case "ChannelHangupRequest":
           hangupSeen = event.soft === true ? "inside" : "outside";
           return undefined;
+        case "StasisEnd":
+          // ChannelDestroyed follows, with the cause.
+          return undefined;
         case "ChannelDestroyed":
           return destroyed(event.cause, event.tech_cause);
       }

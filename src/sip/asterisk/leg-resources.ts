@@ -2,6 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 
 import { OUTCOME_FACTS } from "../../calls/outcome.ts";
 import type { LegMedia } from "../../calls/ports.ts";
+import { GatewayError } from "../../errors.ts";
 import type { LegId } from "../../ids.ts";
 import { AriError, type AriRest } from "./ari-rest.ts";
 import { legNames } from "./channel-names.ts";
@@ -10,26 +11,32 @@ import type { AsteriskCodec } from "./options.ts";
 /** How long, and how often, a request is repeated that did not get through while the phone rings or talks. */
 const INSIST_MS = 5000;
 const INSIST_INTERVAL_MS = 250;
+/** deploy/asterisk/extensions.conf: its extensions are SIP statuses. Q.850 causes alone would become others: 21 becomes 403, never 603. */
+const REFUSE_CONTEXT = "gateway-refuse";
 const NORMAL_CLEARING = OUTCOME_FACTS.completed.q850;
 
 export interface LegResourcesOptions {
   readonly ari: AriRest;
   readonly app: string;
   readonly leg: LegId;
+  /** Channel of the phone when it was there first: a call that came to us. */
+  readonly phone?: string;
   readonly codec: AsteriskCodec;
   /** Prefix of media WebSocket addresses. */
   readonly mediaUrl: string;
 }
 
 /** What one dial makes in Asterisk: the phone's channel, media channels, and the bridge between them. All methods reject with AriError. */
-export const createLegResources = ({ ari, app, leg, codec, mediaUrl }: LegResourcesOptions) => {
-  const names = legNames(app, leg);
+export const createLegResources = ({ ari, app, leg, codec, mediaUrl, phone: caller }: LegResourcesOptions) => {
+  const names = { ...legNames(app, leg), ...(caller === undefined ? {} : { phone: caller }) };
   /** Requests that make something; giving back waits for them, or it would miss what they make. */
   const creating = new Set<Promise<unknown>>();
   const mediaChannels = new Set<string>();
   let phone: Promise<unknown> = Promise.resolve();
   let bridge: Promise<unknown> = Promise.resolve();
   let releasing = false;
+  /** The dialplan ends it, with its own status. */
+  let isRefused = false;
 
   const tracked = <T>(work: Promise<T>): Promise<T> => {
     creating.add(work);
@@ -62,6 +69,18 @@ export const createLegResources = ({ ari, app, leg, codec, mediaUrl }: LegResour
     mediaChannels.delete(channel);
   };
 
+  /** A channel that waits for the media worker. It joins the bridge by `joinMedia` when the worker is there (StasisStart). */
+  const addMedia = async (): Promise<LegMedia> => {
+    const create = (): Promise<string> => {
+      // A new one each time: the answer that did not come may have been a yes.
+      const channel = names.media();
+      mediaChannels.add(channel);
+      return ari.createExternalMedia(channel, app, codec);
+    };
+    const connectionId = await tracked(insist(create));
+    return { kind: "asterisk-websocket", url: `${mediaUrl}${encodeURIComponent(connectionId)}`, codec };
+  };
+
   return {
     phone: names.phone,
     bridge: names.bridge,
@@ -82,23 +101,40 @@ export const createLegResources = ({ ari, app, leg, codec, mediaUrl }: LegResour
       return tracked(Promise.all([dialling, bridge]).then(() => join(names.phone)));
     },
 
-    /** A channel that waits for the media worker. It joins the bridge by `joinMedia` when the worker is there (StasisStart). */
-    addMedia: async (): Promise<LegMedia> => {
-      const create = (): Promise<string> => {
-        // A new one each time: the answer that did not come may have been a yes.
-        const channel = names.media();
-        mediaChannels.add(channel);
-        return ari.createExternalMedia(channel, app, codec);
-      };
-      const connectionId = await tracked(insist(create));
-      return { kind: "asterisk-websocket", url: `${mediaUrl}${encodeURIComponent(connectionId)}`, codec };
+    /** 180 for a call that came to us, and what it will need. Resolves when the bridge is there. */
+    ring: async (variables: Readonly<Record<string, string>>): Promise<void> => {
+      const ringing = ari.ring(names.phone);
+      bridge = tracked(insist(() => ari.createBridge(names.bridge)));
+      const settings = Object.entries(variables).map(([name, value]) => ari.setVariable(names.phone, name, value));
+      await Promise.all([ringing, bridge, ...settings]);
     },
 
-    /** One that cannot be hung up now stays known and goes with the rest at the end. */
-    removeMedia: async (channels: readonly string[]): Promise<void> => {
-      await Promise.allSettled(channels.map(hangupMedia));
+    /** 200, and the phone joins the bridge. */
+    answerPhone: async (): Promise<void> => {
+      await ari.answer(names.phone);
+      await join(names.phone);
     },
-    mediaChannels: (): readonly string[] => [...mediaChannels],
+
+    /** Final status for a call that came to us. False when it is gone. */
+    refusePhone: async (sipStatus: number): Promise<boolean> => {
+      isRefused = await ari.continueInDialplan(names.phone, REFUSE_CONTEXT, String(sipStatus));
+      return isRefused;
+    },
+
+    addMedia,
+
+    /** New access in place of the old one, whose channel goes; one that cannot be hung up now goes with the rest at the end. */
+    renewMedia: async (): Promise<LegMedia> => {
+      const old = [...mediaChannels];
+      try {
+        const media = await addMedia();
+        await Promise.allSettled(old.map(hangupMedia));
+        return media;
+      } catch (error) {
+        const message = "Asterisk gave no new access to the audio of a call";
+        throw new GatewayError("MEDIA_FAILED", message, { cause: error, retryable: true });
+      }
+    },
 
     /** BYE or CANCEL. Waits for a channel that is being made. False when there is none. */
     hangupPhone: async (q850: number): Promise<boolean> => {
@@ -111,7 +147,7 @@ export const createLegResources = ({ ari, app, leg, codec, mediaUrl }: LegResour
       releasing = true;
       await Promise.allSettled(creating);
       const removals = await Promise.allSettled([
-        ari.hangup(names.phone, NORMAL_CLEARING),
+        ...(isRefused ? [] : [ari.hangup(names.phone, NORMAL_CLEARING)]),
         ...[...mediaChannels].map(hangupMedia),
         ari.removeBridge(names.bridge),
       ]);

@@ -31,7 +31,6 @@ export interface AriSnapshot {
 }
 
 export interface Leg {
-  dial(): Promise<void>;
   handle(event: AriChannelEvent): void;
   /** Resolves when nothing is left of the leg in Asterisk, or nothing more can be done. Never rejects. */
   hangup(outcome: Outcome): Promise<void>;
@@ -51,6 +50,10 @@ interface LegState {
   released?: Promise<void>;
 }
 
+export interface OutboundLeg extends Leg {
+  dial(): Promise<void>;
+}
+
 /**
  * One dial, from the first request to the last resource given back.
  *
@@ -59,7 +62,7 @@ interface LegState {
  *
  * The phone joins the bridge while it rings, so that an answer costs no request.
  */
-export const createLeg = (request: DialRequest, deps: LegDeps): Leg => {
+export const createLeg = (request: DialRequest, deps: LegDeps): OutboundLeg => {
   const { resources, endpoint, log, onFact, onReleased } = deps;
   const { legId } = request;
   const entered = Promise.withResolvers<void>();
@@ -178,15 +181,7 @@ export const createLeg = (request: DialRequest, deps: LegDeps): Leg => {
 
     renewMedia: async () => {
       if (isEnding()) throw new GatewayError("MEDIA_FAILED", "The phone has hung up");
-      const old = resources.mediaChannels();
-      try {
-        const media = await resources.addMedia();
-        await resources.removeMedia(old);
-        return media;
-      } catch (error) {
-        const message = "Asterisk gave no new access to the audio of a call";
-        throw new GatewayError("MEDIA_FAILED", message, { cause: error, retryable: true });
-      }
+      return await resources.renewMedia();
     },
   };
 };

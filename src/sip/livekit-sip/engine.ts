@@ -48,6 +48,18 @@ export interface LivekitSipEngine extends SipPort {
   close(): void;
 }
 
+/** Dialling in over livekit-sip is not built yet: no dispatch rule of ours exists there, so no call comes. */
+const NO_INBOUND = {
+  onIncoming: () => {},
+  accept: (_request, onFact) => {
+    const cause = { text: "livekit-sip brings no calls to us" };
+    onFact({ type: "leg.ended", outcome: "internal", cause, tryNextTrunk: false });
+  },
+  answer: async () => {
+    throw new GatewayError("MEDIA_FAILED", "livekit-sip brings no calls to us");
+  },
+} as const satisfies Partial<SipPort>;
+
 /** The `livekit-sip` engine: one leg room per call on LiveKit, and a SIP participant that livekit-sip puts into it. */
 export const createLivekitSipEngine = (options: LivekitSipEngineOptions): LivekitSipEngine => {
   const { url, apiKey, apiSecret, trunks, log } = options;
@@ -134,6 +146,8 @@ export const createLivekitSipEngine = (options: LivekitSipEngineOptions): Liveki
   };
 
   return {
+    ...NO_INBOUND,
+
     dial: (request, onFact) => {
       const dialled = Promise.withResolvers<void>();
       const leg: Leg = {

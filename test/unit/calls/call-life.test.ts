@@ -18,7 +18,7 @@ describe("failures", () => {
     await answered(world);
     expect(calls.get(id)).toMatchObject({ state: "ended", outcome, cause: { text: "in words" } });
     expect(world.notices.filter(({ kind }) => kind === "call-failed")).toEqual([
-      { kind: "call-failed", number: expect.anything(), outcome, detail: "in words" },
+      { kind: "call-failed", phone: expect.anything(), outcome, detail: "in words" },
     ]);
     expect(world.open()).toEqual(CLOSED);
   });

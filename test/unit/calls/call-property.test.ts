@@ -132,6 +132,7 @@ test("whatever happens, in whatever order, a shut-down call ends and leaves no l
         options: DEFAULT_CALL_OPTIONS,
         log: quietLog,
         isFirstPhone: () => true,
+        admit: async () => ({ isLive: true, isEmpty: false }),
       });
       actor.post({ type: "call.start" });
       for (const next of moves) {

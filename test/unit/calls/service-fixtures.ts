@@ -17,6 +17,7 @@ const trunk = (id: string): Trunk => ({
   routes: [{ class: "national" }, { class: "internal" }],
   dialFormat: "e164",
   callerId: { default: { kind: "anonymous" } },
+  inbound: { country: "FR", isTrusted: true, showsExternalCallers: false },
 });
 
 export const setUp = (changes: Partial<CallServiceDeps> = {}, mode: "auto" | "manual" = "auto") => {
@@ -30,6 +31,10 @@ export const setUp = (changes: Partial<CallServiceDeps> = {}, mode: "auto" | "ma
     }),
     plan: { country: "FR", extensionPatterns: ["1XXX"] },
     trunks: [trunk("first"), trunk("second")],
+    dispatchRules: [
+      { name: "room", numbers: ["8500"], trunks: [trunkId("first")], destination: { kind: "room", roomId: ROOM } },
+    ],
+    callerNames: { nameOf: () => undefined, mask: () => "abcdefghijkl" },
     serverName: "example.org",
     ...changes,
   });

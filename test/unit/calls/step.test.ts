@@ -47,6 +47,9 @@ const ROWS: Readonly<
   "rtc.lost": [{ type: "rtc.lost", message: "gone" }],
   "rtc.prepared": [{ type: "rtc.prepared", encrypted: true }],
   "rtc.published": [{ type: "rtc.published" }],
+  "rtc.keysExchanged": [{ type: "rtc.keysExchanged" }],
+  "room.entered": [{ type: "room.entered", isLive: true, isEmpty: false }],
+  keypad: [{ type: "keypad", command: "mute" }],
   "rtc.renewed": [{ type: "rtc.renewed", ...epoch }],
   "media.joined": [{ type: "media.joined", ...epoch }],
   "media.attached": [{ type: "media.attached", ...leg, ...epoch }],
@@ -65,6 +68,7 @@ const ROWS: Readonly<
   "timer.connect": [{ type: "timer.connect" }],
   "timer.maxDuration": [{ type: "timer.maxDuration" }],
   "timer.alone": [{ type: "timer.alone" }],
+  "timer.waiting": [{ type: "timer.waiting" }],
   "timer.recovery": [{ type: "timer.recovery" }],
   "timer.release": [{ type: "timer.release" }],
   "release.done": [{ type: "release.done", what: "rtc" }],
@@ -92,6 +96,9 @@ rtc.removed          .       en       en         en     .      .
 rtc.lost             .       en       en         en     .      .
 rtc.prepared         .       =        =          .      =      =
 rtc.published        .       =        =          .      =      =
+rtc.keysExchanged    .       =        .          .      .      .
+room.entered         .       =        .          .      .      .
+keypad               .       .        .          =      .      .
 rtc.renewed          .       =        =          =      .      .
 media.joined         .       =        =          =      =      =
 media.attached       .       =        =          =      =      =
@@ -110,6 +117,7 @@ timer.ring           .       en       .          .      .      .
 timer.connect        .       .        en         .      .      .
 timer.maxDuration    .       .        .          en     .      .
 timer.alone          .       .        .          en     .      .
+timer.waiting        .       .        .          en     .      .
 timer.recovery       .       .        .          en     .      .
 timer.release        .       .        .          .      ED     .
 release.done         .       .        .          .      =      .

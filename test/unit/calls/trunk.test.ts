@@ -12,6 +12,7 @@ const trunk = (changes: Partial<Trunk>): Trunk => ({
   routes: [],
   dialFormat: "e164",
   callerId: { default: { kind: "anonymous" } },
+  inbound: { country: "FR", isTrusted: true, showsExternalCallers: false },
   ...changes,
 });
 

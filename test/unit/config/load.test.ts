@@ -11,8 +11,17 @@ describe("values", () => {
     expect(config.appservice.listen).toEqual({ host: "127.0.0.1", port: 9300 });
     expect(config.api).toEqual({ listen: { host: "127.0.0.1", port: 9301 }, tokens: [] });
     expect(config.policy).toEqual({ rules: [], attemptsPerMinute: 6 });
-    expect(config.limits).toEqual({ callsPerUser: 2, calls: 10, maxCallDuration: { ms: 4 * 3_600_000 } });
-    expect(config.calls).toEqual({ ringTimeout: { ms: 60_000 }, aloneTimeout: { ms: 60_000 } });
+    expect(config.limits).toEqual({
+      callsPerUser: 2,
+      calls: 10,
+      inboundCalls: 30,
+      maxCallDuration: { ms: 4 * 3_600_000 },
+    });
+    expect(config.calls).toEqual({
+      ringTimeout: { ms: 60_000 },
+      aloneTimeout: { ms: 60_000 },
+      waitingTimeout: { ms: 600_000 },
+    });
     expect(config.trunks).toEqual([]);
     expect(config).not.toHaveProperty("asterisk");
     expect(config.logging).toEqual({ level: "info", showNumbers: false });

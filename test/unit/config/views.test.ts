@@ -60,15 +60,18 @@ test("trunks, number plan and policy in the words of the domain", () => {
       default: { kind: "anonymous" },
       perUser: { "@alice:example.org": { kind: "number", number: "+33140506001" } },
     },
+    inbound: { country: "FR", isTrusted: false, showsExternalCallers: false },
   });
   expect(trunksOf(config)[1]).toMatchObject({ engine: "livekit-sip", dialFormat: "e164" });
   expect(numberPlanOf(config)).toEqual({ country: "FR", extensionPatterns: ["1XXX"], outsideLinePrefix: "0" });
   expect(callOptionsOf(config)).toEqual({
     ringTimeoutMs: 60_000,
     aloneHangupMs: 60_000,
+    waitingHangupMs: 600_000,
     maxDurationMs: 4 * 3_600_000,
     maxCallsPerUser: 2,
     maxCalls: 10,
+    maxInboundCalls: 30,
   });
   expect(policyOptionsOf(config)).toEqual({
     attemptsPerMinute: 3,

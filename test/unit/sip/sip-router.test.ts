@@ -1,6 +1,6 @@
 import { expect, test } from "@jest/globals";
 
-import type { DialRequest, LegFact, SipPort } from "../../../src/calls/ports.ts";
+import type { DialRequest, IncomingCall, LegFact, SipPort } from "../../../src/calls/ports.ts";
 import { callId, type E164, legId, type LegId, trunkId } from "../../../src/ids.ts";
 import { createSipRouter } from "../../../src/sip/sip-router.ts";
 
@@ -8,7 +8,16 @@ import { createSipRouter } from "../../../src/sip/sip-router.ts";
 const recorder = (listed: readonly LegId[] = []) => {
   const calls: string[] = [];
   const facts = new Map<LegId, (fact: LegFact) => void>();
+  let ring: (call: IncomingCall) => void = () => {};
   const port: SipPort = {
+    onIncoming: (listener) => {
+      ring = listener;
+    },
+    accept: ({ legId }, onFact) => {
+      calls.push(`accept ${legId}`);
+      facts.set(legId, onFact);
+    },
+    answer: async (leg) => void calls.push(`answer ${leg}`),
     dial: ({ legId }, onFact) => {
       calls.push(`dial ${legId}`);
       facts.set(legId, onFact);
@@ -17,7 +26,12 @@ const recorder = (listed: readonly LegId[] = []) => {
     renewMedia: async (leg) => ({ kind: "asterisk-websocket", url: `ws://127.0.0.1/media/${leg}`, codec: "alaw" }),
     listLegs: async () => listed,
   };
-  return { port, calls, tell: (leg: LegId, fact: LegFact) => facts.get(leg)!(fact) };
+  return {
+    port,
+    calls,
+    ring: (call: IncomingCall) => ring(call),
+    tell: (leg: LegId, fact: LegFact) => facts.get(leg)!(fact),
+  };
 };
 
 const request = (leg: LegId, trunk: string): DialRequest => ({
@@ -91,4 +105,46 @@ test("a leg that nobody knows is hung up at every engine: it may be left from be
   const { a, b, router } = setUp();
   await router.hangup(legId("old"), "shutdown");
   expect([a.calls, b.calls]).toEqual([["hangup old shutdown"], ["hangup old shutdown"]]);
+});
+
+test("a call that an engine brings is accepted, answered and hung up at that engine", async () => {
+  const [one, other] = [recorder(), recorder()];
+  const router = createSipRouter(
+    new Map([
+      [trunkId("one"), one.port],
+      [trunkId("other"), other.port],
+    ]),
+  );
+  const seen: IncomingCall[] = [];
+  router.onIncoming((call) => seen.push(call));
+  const call: IncomingCall = {
+    legId: legId("in-1"),
+    trunkId: trunkId("other"),
+    called: "8500",
+    caller: { number: "1001", isHidden: false },
+  };
+  other.ring(call);
+  expect(seen).toEqual([call]);
+
+  router.accept({ legId: call.legId, maxDurationMs: 1000 }, () => {});
+  await router.answer(call.legId);
+  await router.hangup(call.legId, "completed");
+  expect(other.calls).toEqual(["accept in-1", "answer in-1", "hangup in-1 completed"]);
+  expect(one.calls).toEqual([]);
+  other.tell(call.legId, { type: "leg.ended", outcome: "completed", cause: {}, tryNextTrunk: false });
+  await expect(router.answer(call.legId)).rejects.toThrow("The phone has hung up");
+});
+
+test("a call that is refused is refused at the engine that brought it", async () => {
+  const [one, other] = [recorder(), recorder()];
+  const router = createSipRouter(
+    new Map([
+      [trunkId("one"), one.port],
+      [trunkId("other"), other.port],
+    ]),
+  );
+  router.onIncoming(({ legId: leg }) => void router.hangup(leg, "invalid-number"));
+  other.ring({ legId: legId("in-1"), trunkId: trunkId("other"), called: "1", caller: { isHidden: true } });
+  expect(other.calls).toEqual(["hangup in-1 invalid-number"]);
+  expect(one.calls).toEqual([]);
 });

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import type { CallRecord } from "../../../src/calls/ports.ts";
-import { callId, type E164, type Extension, ghostUserId, legId, roomId, userId } from "../../../src/ids.ts";
+import { callId, type E164, type Extension, ghostUserId, legId, roomId, trunkId, userId } from "../../../src/ids.ts";
 import { inTransaction, migrate } from "../../../src/store/database.ts";
 import { createTransactionLog } from "../../../src/store/matrix.ts";
 import { MIGRATIONS } from "../../../src/store/migrations.ts";
@@ -50,6 +50,16 @@ const records: readonly [string, CallRecord][] = [
       outcome: "busy",
       cause: { sipStatus: 486, q850: 17, text: "Busy Here" },
       endedAtMs: 2000,
+    }),
+  ],
+  [
+    "of an anonymous caller",
+    call("e", {
+      direction: "inbound",
+      ghost: ghostUserId("@tel_anonymous:example.org"),
+      number: { kind: "anonymous", class: "anonymous" },
+      name: "Anonymous caller",
+      subject: { kind: "trunk", trunkId: trunkId("xivo") },
     }),
   ],
   [

@@ -2,25 +2,32 @@ import { expect, test } from "@jest/globals";
 import type { Notice } from "../../../../src/calls/ports.ts";
 import { callId, roomId } from "../../../../src/ids.ts";
 import { createNotices, noticeText } from "../../../../src/matrix/appservice/notices.ts";
-import { parseNumber } from "../../../../src/numbering/parse.ts";
 import { createTestLog } from "../../../support/log.ts";
 
 const target = { roomId: roomId("!r:x"), callId: callId("c1") };
-const number = parseNumber("+33140506070", { country: "FR", extensionPatterns: [] });
+const phone = { name: "+33 1 40 50 60 70", direction: "outbound" } as const;
 
 test.each<[Notice, string]>([
   [
     { kind: "phone-leaves-encryption" },
     "A phone has joined this call. What is said leaves the end-to-end encryption at the gateway: telephone lines are not encrypted.",
   ],
-  [{ kind: "call-failed", number, outcome: "busy" }, "The call to +33 1 40 50 60 70 ended: the line is busy."],
+  [{ kind: "call-failed", phone, outcome: "busy" }, "The call to +33 1 40 50 60 70 ended: the line is busy."],
   [
-    { kind: "call-failed", number, outcome: "trunk-failed", detail: "Trunk xivo answered 503." },
+    { kind: "call-failed", phone, outcome: "trunk-failed", detail: "Trunk xivo answered 503." },
     "The call to +33 1 40 50 60 70 ended: the telephone system refused or could not be reached. Trunk xivo answered 503.",
   ],
   [
-    { kind: "left-alone", number, hangupAfterMs: 60_000 },
+    { kind: "left-alone", phone, hangupAfterMs: 60_000 },
     "Only phones are left in this call: +33 1 40 50 60 70 is hung up in 60 s.",
+  ],
+  [
+    { kind: "call-failed", phone: { name: "Reception", direction: "inbound" }, outcome: "media-failed" },
+    "The call from Reception ended: the audio could not be connected.",
+  ],
+  [
+    { kind: "caller-waits", phone: { name: "+33*******78", direction: "inbound" } },
+    "+33*******78 has called this room and waits in its call. Join the call to talk.",
   ],
 ])("%o", (notice, text) => {
   expect(noticeText(notice)).toBe(text);

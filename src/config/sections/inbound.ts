@@ -1,0 +1,68 @@
+/** Calls that come in: where they go, and who calls. */
+import { z } from "zod";
+import { dialable, flag, key, pattern, text } from "../values.ts";
+import { isPlan, numberPrefix } from "./dialling.ts";
+
+export const country = () =>
+  text("a country as two capital letters (ISO 3166-1), such as FR").refine((country) => isPlan({ country }), {
+    error: "expected a country as two capital letters (ISO 3166-1), such as FR",
+  });
+
+/** Keys of a trunk about its calls to us. */
+export const trunkInbound = z
+  .strictObject({
+    country: key(
+      z.exactOptional(country()),
+      "Country in which national numbers of callers are read. Default: `numbering.country`.",
+      { example: "FR" },
+    ),
+    trusted: key(
+      flag().default(false),
+      'The PBX vouches for callers\' numbers. Otherwise names say "not verified", and such a caller never gets the user of the number.',
+    ),
+    show_external_callers: key(
+      flag().default(false),
+      "Numbers of outside callers stand in names and user ids, which every server in the room sees. By default they are masked; extensions never are.",
+    ),
+  })
+  .prefault({});
+
+const dispatchRule = z.strictObject({
+  name: key(
+    pattern(/^[a-z0-9][a-z0-9-]{0,39}$/, "small letters, digits and dashes"),
+    "Name of the rule, in logs and errors.",
+    { example: "weekly-meeting" },
+  ),
+  numbers: key(
+    z.array(dialable()).min(1, { error: "expected at least one number" }),
+    "Called numbers, as the PBX sends them or in canonical form.",
+    { example: ["8500"] },
+  ),
+  trunks: key(
+    z.exactOptional(z.array(text("the name of a trunk")).min(1, { error: "expected at least one trunk" })),
+    "Only calls of these trunks. Default: all.",
+    { example: ["xivo"] },
+  ),
+  callers: key(
+    z.exactOptional(z.array(numberPrefix()).min(1, { error: "expected at least one prefix" })),
+    "Only callers whose canonical number begins with one of these. Of several rules for a number the longest wins.",
+    { example: ["+331", "10"] },
+  ),
+  room: key(
+    pattern(/^![^\s]+$/, "a room id, such as !abc:example.org"),
+    "Matrix room whose call the phone joins. The bot must be in it, with the power to invite.",
+    { example: "!abc:example.org" },
+  ),
+});
+
+export const dispatchRules = z.array(dispatchRule).default([]);
+
+export const directory = z
+  .strictObject({
+    file: key(
+      z.exactOptional(text("a file name")),
+      "Names of phones: YAML (a list of `number` and `name`) or CSV (`number,name`). Read at start.",
+      { example: "directory.yaml", path: true },
+    ),
+  })
+  .prefault({});

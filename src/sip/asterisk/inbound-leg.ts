@@ -1,0 +1,189 @@
+import { setTimeout as delay } from "node:timers/promises";
+
+import { type Outcome, OUTCOME_FACTS } from "../../calls/outcome.ts";
+import type { AcceptRequest, LegFact } from "../../calls/ports.ts";
+import { GatewayError } from "../../errors.ts";
+import type { LegId } from "../../ids.ts";
+import type { Log } from "../../log.ts";
+import { type AriChannelEvent, channelOf } from "./ari-events.ts";
+import { type LegEnd, legEndOf } from "./causes.ts";
+import type { Leg } from "./leg.ts";
+import type { LegResources } from "./leg-resources.ts";
+
+/** A channel that is hung up is gone from the application a few ms later. */
+const EVENT_LIMIT_MS = 1000;
+/** An accepted call that we never answer ends in Asterisk by itself after this long; only a dead gateway comes to it. */
+const LONGEST_RING_MS = 60_000;
+
+export interface InboundLegDeps {
+  readonly legId: LegId;
+  readonly resources: LegResources;
+  readonly log: Log;
+  readonly onReleased: (clean: boolean) => void;
+}
+
+export interface InboundLeg extends Leg {
+  accept(request: AcceptRequest, onFact: (fact: LegFact) => void): void;
+  /** Rejects with MEDIA_FAILED. */
+  answer(): Promise<void>;
+}
+
+interface State {
+  onFact?: (fact: LegFact) => void;
+  maxDurationMs: number;
+  answeredAtMs?: number;
+  /** Who asked for the hang-up, and with which cause. */
+  hangup?: { readonly isOurs: boolean; readonly cause: number | undefined };
+  endedByUs?: Outcome;
+  ended?: LegEnd;
+  released?: Promise<void>;
+}
+
+const NORMAL_CLEARING = OUTCOME_FACTS.completed.q850;
+
+/** The channel has left the application: the far end hung up, or we did. */
+const howItEnded = (state: State, destroyedCause: number | undefined): LegEnd => {
+  const { answeredAtMs, hangup: asked } = state;
+  const cause = asked?.cause ?? destroyedCause ?? NORMAL_CLEARING;
+  if (answeredAtMs === undefined) return { outcome: "cancelled", cause: { q850: cause }, tryNextTrunk: false };
+  const outOfTime = asked === undefined && performance.now() - answeredAtMs >= state.maxDurationMs;
+  return legEndOf({ cause, rang: true, answered: true, hungUpInside: asked?.isOurs ?? false, outOfTime });
+};
+
+/**
+ * One call that the PBX sent us, from StasisStart on.
+ *
+ *   StasisStart ─► accept: 180, bridge, media channel ─► answer: 200, the phone joins the bridge ─► StasisEnd = ended
+ *              └─► hangup before the answer: back to the dialplan, which sends the status (context gateway-refuse)
+ */
+export const createInboundLeg = ({ legId, resources, log, onReleased }: InboundLegDeps): InboundLeg => {
+  const state: State = { maxDurationMs: 0 };
+  const gone = Promise.withResolvers<void>();
+
+  const isEnding = (): boolean => state.ended !== undefined || state.endedByUs !== undefined;
+  const tell = (fact: LegFact): void => {
+    if (state.ended === undefined) state.onFact?.(fact);
+  };
+
+  const end = (how: LegEnd): Promise<void> => {
+    if (state.released === undefined) {
+      const ours = state.endedByUs === undefined ? {} : { outcome: state.endedByUs };
+      state.ended = { ...how, ...ours, tryNextTrunk: false };
+      state.released = resources.release().then(onReleased);
+      gone.resolve();
+      state.onFact?.({ type: "leg.ended", ...state.ended });
+    }
+    return state.released;
+  };
+
+  const left = (destroyedCause: number | undefined): void => void end(howItEnded(state, destroyedCause));
+
+  const hangup = async (outcome: Outcome): Promise<void> => {
+    state.endedByUs ??= outcome;
+    if (state.ended === undefined) {
+      try {
+        const { sipStatus, q850 } = OUTCOME_FACTS[outcome];
+        const wasThere = await (state.answeredAtMs === undefined
+          ? resources.refusePhone(sipStatus)
+          : resources.hangupPhone(q850));
+        if (wasThere) await Promise.race([gone.promise, delay(EVENT_LIMIT_MS, undefined, { ref: false })]);
+      } catch (error) {
+        log.warn({ legId, error }, "hang-up did not reach Asterisk, it is repeated when ARI is back");
+      }
+    }
+    await end({ outcome, cause: {}, tryNextTrunk: false });
+  };
+
+  const giveUp = (outcome: Outcome, error: unknown): void => {
+    if (isEnding()) return;
+    log.error({ legId, outcome, error }, "leg given up");
+    void hangup(outcome);
+  };
+
+  const joinMedia = (channel: string): void => {
+    if (isEnding()) return;
+    resources.joinMedia(channel).catch((error: unknown) => log.warn({ legId, error }, "media could not join the call"));
+  };
+
+  const prepare = async (): Promise<void> => {
+    const longest = String(Math.ceil((LONGEST_RING_MS + state.maxDurationMs) / 1000));
+    await Promise.all([
+      resources.ring({ "TIMEOUT(absolute)": longest }),
+      resources.addMedia().then((media) => tell({ type: "leg.mediaReady", media })),
+    ]);
+  };
+
+  return {
+    accept: ({ maxDurationMs }, onFact) => {
+      state.onFact = onFact;
+      state.maxDurationMs = maxDurationMs;
+      // Facts never arrive before accept() has returned.
+      queueMicrotask(() => {
+        if (state.ended !== undefined) return onFact({ type: "leg.ended", ...state.ended });
+        prepare().catch((error: unknown) => giveUp("media-failed", error));
+      });
+    },
+
+    answer: async () => {
+      const message = "The caller has hung up";
+      if (isEnding()) throw new GatewayError("MEDIA_FAILED", message);
+      try {
+        await resources.answerPhone();
+      } catch (cause) {
+        throw new GatewayError("MEDIA_FAILED", isEnding() ? message : "Asterisk did not answer the call", { cause });
+      }
+      state.answeredAtMs = performance.now();
+      tell({ type: "leg.answered" });
+    },
+
+    hangup,
+    dialled: () => state.ended === undefined,
+    eventsLost: () => {},
+
+    handle: (event: AriChannelEvent) => {
+      const { id } = channelOf(event);
+      if (id !== resources.phone) {
+        if (event.type === "ChannelDestroyed") resources.forgetMedia(id);
+        else if (event.type === "StasisStart" && resources.isMedia(id)) joinMedia(id);
+        return;
+      }
+      switch (event.type) {
+        case "ChannelHold":
+          return tell({ type: "leg.held" });
+        case "ChannelUnhold":
+          return tell({ type: "leg.resumed" });
+        case "ChannelDtmfReceived":
+          return tell({ type: "leg.dtmf", digit: event.digit });
+        case "ChannelHangupRequest":
+          state.hangup = { isOurs: event.soft === true, cause: event.cause };
+          return undefined;
+        case "StasisEnd":
+          return left(undefined);
+        case "ChannelDestroyed":
+          return left(event.cause);
+        case "StasisStart":
+        case "ChannelStateChange":
+        case "Dial":
+          return undefined;
+      }
+    },
+
+    catchUp: ({ channels, bridges }) => {
+      if (!channels.some(({ id }) => id === resources.phone)) {
+        const outcome = state.answeredAtMs === undefined ? "cancelled" : "completed";
+        const text = "ended while the connection to Asterisk was lost";
+        void end({ outcome, cause: { text }, tryNextTrunk: false });
+        return;
+      }
+      const members = new Set(bridges.find(({ id }) => id === resources.bridge)?.channels);
+      for (const { id, state: channelState } of channels) {
+        if (resources.isMedia(id) && channelState === "Up" && !members.has(id)) joinMedia(id);
+      }
+    },
+
+    renewMedia: async () => {
+      if (isEnding()) throw new GatewayError("MEDIA_FAILED", "The phone has hung up");
+      return await resources.renewMedia();
+    },
+  };
+};

@@ -1,0 +1,32 @@
+import { expect, test } from "@jest/globals";
+import { createKeypad } from "../../../src/calls/keypad.ts";
+
+const pressed = (keys: string): readonly (string | undefined)[] => {
+  const keypad = createKeypad(() => 0);
+  return Array.from(keys, (key) => keypad.press(key));
+};
+
+test.each([
+  ["*6", [undefined, "mute"]],
+  ["*9", [undefined, "hand"]],
+  ["*0", [undefined, "count"]],
+  ["#", ["help"]],
+  // A second star begins anew; other keys end what was begun.
+  ["**6", [undefined, undefined, "mute"]],
+  ["*16", [undefined, undefined, undefined]],
+  ["*#", [undefined, undefined]],
+  ["690", [undefined, undefined, undefined]],
+])("%s", (keys, commands) => {
+  expect(pressed(keys)).toEqual(commands);
+});
+
+test("a star counts for four seconds", () => {
+  let nowMs = 0;
+  const keypad = createKeypad(() => nowMs);
+  keypad.press("*");
+  nowMs = 4000;
+  expect(keypad.press("6")).toBe("mute");
+  keypad.press("*");
+  nowMs = 8001;
+  expect(keypad.press("6")).toBeUndefined();
+});

@@ -1,0 +1,45 @@
+import { afterEach, beforeEach, expect, jest, test } from "@jest/globals";
+import { createKeyExchange } from "../../../../src/matrix/rtc/key-exchange.ts";
+
+beforeEach(() => void jest.useFakeTimers());
+afterEach(() => void jest.useRealTimers());
+
+const watch = (others: () => readonly string[]) => {
+  const exchange = createKeyExchange();
+  const seen = { isDone: false };
+  void exchange.done(others).then(() => (seen.isDone = true));
+  const isDone = async (): Promise<boolean> => {
+    await jest.advanceTimersByTimeAsync(0);
+    return seen.isDone;
+  };
+  return { exchange, isDone };
+};
+
+test("it is done when the own key is out and one of every member has come", async () => {
+  const { exchange, isDone } = watch(() => ["alice", "bob"]);
+  exchange.received("alice");
+  exchange.sent();
+  expect(await isDone()).toBe(false);
+  exchange.received("bob");
+  expect(await isDone()).toBe(true);
+});
+
+test("keys of members are not enough", async () => {
+  const { exchange, isDone } = watch(() => ["alice"]);
+  exchange.received("alice");
+  expect(await isDone()).toBe(false);
+  exchange.sent();
+  expect(await isDone()).toBe(true);
+});
+
+test("nobody there: nothing to wait for", async () => {
+  expect(await watch(() => []).isDone()).toBe(true);
+});
+
+test("a member that sends no key costs two seconds", async () => {
+  const { isDone } = watch(() => ["silent"]);
+  await jest.advanceTimersByTimeAsync(1999);
+  expect(await isDone()).toBe(false);
+  await jest.advanceTimersByTimeAsync(1);
+  expect(await isDone()).toBe(true);
+});
