@@ -3,6 +3,8 @@ import { GatewayError } from "../errors.ts";
 import type { CallId, RoomId } from "../ids.ts";
 import type { Log } from "../log.ts";
 import { createKeyStore } from "./key-store.ts";
+import { createLobbyPool } from "./lobby-pool.ts";
+import type { LobbyPort } from "./lobby-port.ts";
 import { createMembers } from "./members.ts";
 import type { CallAudioStats } from "./stats.ts";
 import { type Request, startWorkerProcess } from "./worker-process.ts";
@@ -25,6 +27,8 @@ export interface MediaPoolOptions {
 }
 
 export interface MediaPool extends MediaPort {
+  /** Phones that are in no conference yet. */
+  readonly lobby: LobbyPort;
   /** Resolves when a worker takes calls; for the checks at start. Rejects with MEDIA_FAILED when it cannot be started. */
   ready(): Promise<void>;
   /** At most 5 s old; undefined before the first report and after `leave`. */
@@ -35,6 +39,8 @@ export interface MediaPool extends MediaPort {
   close(): Promise<void>;
 }
 
+/** The extension follows this file: .ts in the sources, .js in dist. */
+const WORKER_ENTRY = new URL(import.meta.url.endsWith(".ts") ? "./worker.ts" : "./worker.js", import.meta.url);
 const TIMEOUT_MS = { join: 10_000, attach: 6000 } as const;
 /** For everything that only changes what the worker does. */
 const SHORT_TIMEOUT_MS = 2000;
@@ -57,17 +63,20 @@ interface Call {
   stats?: CallAudioStats;
 }
 
+const sendKey = (callId: CallId, worker: Worker, { identity, index, key }: MediaKey): void => {
+  worker.process.sendKey({ callId, identity, index, key: Buffer.from(key).toString("base64") });
+};
+
 /**
  * MediaPort over worker processes. All calls of a room share a worker as long as they fit, so that the conference is received
  * once; a spare worker is always warm; a worker that dies or hangs costs its calls a `media.workerLost` and nothing else.
  */
 export const createMediaPool = (options: MediaPoolOptions): MediaPool => {
   const { log } = options;
-  // The extension follows this file: .ts in the sources, .js in dist.
-  const besideThis = new URL(import.meta.url.endsWith(".ts") ? "./worker.ts" : "./worker.js", import.meta.url);
   const calls = new Map<CallId, Call>();
   const keys = createKeyStore();
   const members = createMembers(calls);
+  const lobby = createLobbyPool({ workers: () => workers, log });
   let closed = false;
 
   const forget = (callId: CallId): void => {
@@ -84,12 +93,13 @@ export const createMediaPool = (options: MediaPoolOptions): MediaPool => {
     maxJoinsPerWorker: options.maxJoinsPerWorker ?? 200,
     start: (onExit) =>
       startWorkerProcess({
-        entry: options.workerEntry ?? besideThis,
+        entry: options.workerEntry ?? WORKER_ENTRY,
         log,
         pingIntervalMs: options.pingIntervalMs ?? 1000,
         missedPings: options.missedPings ?? 5,
         events: {
           onFact: (callId, fact) => calls.get(callId as CallId)?.onFact(fact),
+          onLobbyFact: (callId, fact) => lobby.onFact(callId as CallId, fact),
           onStats: (callId, stats) => {
             const call = calls.get(callId as CallId);
             if (call !== undefined) call.stats = stats;
@@ -100,6 +110,7 @@ export const createMediaPool = (options: MediaPoolOptions): MediaPool => {
     onLost(callIds) {
       const facts = callIds.map((callId) => calls.get(callId)?.onFact);
       for (const callId of callIds) forget(callId);
+      lobby.lost(callIds);
       options.onWorkerLost?.();
       for (const onFact of facts) onFact?.({ type: "media.workerLost" });
     },
@@ -107,9 +118,6 @@ export const createMediaPool = (options: MediaPoolOptions): MediaPool => {
 
   const sendKeys = (callId: CallId, worker: Worker): void => {
     for (const key of keys.of(callId)) sendKey(callId, worker, key);
-  };
-  const sendKey = (callId: CallId, worker: Worker, { identity, index, key }: MediaKey): void => {
-    worker.process.sendKey({ callId, identity, index, key: Buffer.from(key).toString("base64") });
   };
 
   const ask = async (request: Extract<Request, { callId: string }>): Promise<void> => {
@@ -176,6 +184,7 @@ export const createMediaPool = (options: MediaPoolOptions): MediaPool => {
   };
 
   return {
+    lobby,
     join,
     attach: (callId: CallId, media: LegMedia) => ask({ type: "attach", callId, media }),
     bridge: (callId: CallId) => ask({ type: "bridge", callId }),

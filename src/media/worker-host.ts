@@ -5,6 +5,7 @@ import { type Conference, createConference } from "./conference.ts";
 import { FRAME_MS } from "./frame.ts";
 import type { FromWorker, ToWorker, WorkerRequest } from "./ipc.ts";
 import type { Leg, LegEvents } from "./legs/port.ts";
+import { createLobby, type Lobby } from "./lobby.ts";
 import type { CreateSfuClient } from "./sfu/port.ts";
 import { startTicker, type Ticker } from "./tick.ts";
 
@@ -31,6 +32,11 @@ export const createWorkerHost = (deps: WorkerHostDeps): WorkerHost => {
   const { clock, send } = deps;
   const conferences = new Map<string, Conference>();
   const roomOfCall = new Map<string, string>();
+  const lobby = createLobby({
+    clock,
+    connectLeg: deps.connectLeg,
+    onFact: (callId, fact) => send({ type: "lobbyFact", callId, fact }),
+  });
   let ticker: Ticker | undefined;
   let statsDueMs = 0;
 
@@ -109,6 +115,10 @@ export const createWorkerHost = (deps: WorkerHostDeps): WorkerHost => {
         return conferenceOf(request.callId).prompt(request.callId, request.name);
       case "leave":
         return leave(request.callId);
+      case "enterLobby":
+      case "sayInLobby":
+      case "leaveLobby":
+        return runInLobby(lobby, request);
     }
   };
   const answer = async (request: WorkerRequest): Promise<void> => {
@@ -138,10 +148,24 @@ export const createWorkerHost = (deps: WorkerHostDeps): WorkerHost => {
       } else void answer(message);
     },
     async close() {
-      await Promise.allSettled([...roomOfCall.keys()].map((callId) => leave(callId)));
+      await Promise.allSettled([lobby.close(), ...[...roomOfCall.keys()].map((callId) => leave(callId))]);
     },
   };
 };
 
 const causeOf = (error: GatewayError): string | undefined =>
   error.cause instanceof Error ? error.cause.message : undefined;
+
+const runInLobby = async (
+  lobby: Lobby,
+  request: Extract<WorkerRequest, { type: "enterLobby" | "sayInLobby" | "leaveLobby" }>,
+): Promise<void> => {
+  switch (request.type) {
+    case "enterLobby":
+      return lobby.enter(request.callId, request.media);
+    case "sayInLobby":
+      return lobby.say(request.callId, request.recordings, request.token);
+    case "leaveLobby":
+      return lobby.leave(request.callId);
+  }
+};

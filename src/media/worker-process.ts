@@ -3,6 +3,7 @@ import { type ChildProcess, fork } from "node:child_process";
 import { GatewayError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { type FromWorker, parseFromWorker, type ToWorker, type WorkerFact, type WorkerRequest } from "./ipc.ts";
+import type { LobbyFact } from "./lobby-port.ts";
 import type { CallAudioStats } from "./stats.ts";
 
 type WithoutId<T> = T extends unknown ? Omit<T, "id"> : never;
@@ -10,6 +11,7 @@ export type Request = WithoutId<WorkerRequest>;
 
 export interface WorkerEvents {
   onFact(callId: string, fact: WorkerFact): void;
+  onLobbyFact(callId: string, fact: LobbyFact): void;
   onStats(callId: string, stats: CallAudioStats): void;
   /** The process is gone; always called, once. `expected` when `stop` was called before. */
   onExit(expected: boolean): void;
@@ -99,6 +101,9 @@ export const startWorkerProcess = (options: WorkerOptions): WorkerProcess => {
         return;
       case "fact":
         events.onFact(message.callId, message.fact);
+        return;
+      case "lobbyFact":
+        events.onLobbyFact(message.callId, message.fact);
         return;
       case "stats":
         events.onStats(message.callId, message.stats);
