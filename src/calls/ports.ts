@@ -91,6 +91,8 @@ export interface IncomingCall {
   /** User part of the request URI. */
   readonly called: string;
   readonly caller: CallerAsSaid;
+  /** The caller has told the PIN of this room in the menu; dispatch rules are not asked then. */
+  readonly admittedTo?: RoomId;
 }
 
 export interface SipPort {
