@@ -84,14 +84,12 @@ export interface CallerAsSaid {
   readonly isHidden: boolean;
 }
 
-/** A call that a PBX sends us. Nothing has been answered to it but 100. */
+/** A call that a PBX sends us, answered with 100 only. `called`: user part of the request URI. `admittedTo`: room whose PIN it told the menu. */
 export interface IncomingCall {
   readonly legId: LegId;
   readonly trunkId: TrunkId;
-  /** User part of the request URI. */
   readonly called: string;
   readonly caller: CallerAsSaid;
-  /** The caller has told the PIN of this room in the menu; dispatch rules are not asked then. */
   readonly admittedTo?: RoomId;
 }
 
