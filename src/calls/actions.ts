@@ -181,6 +181,8 @@ const NAMED = {
   applyHold,
   applyMute: (call) => (call.muted ? only(call, { type: "media.setMuted", muted: true }) : nothing(call)),
   obeyKeys,
+  // A new media session knows of none.
+  resumeMusic: (call) => (call.hasMusic ? only(call, { type: "media.prompt", name: "waiting" }) : nothing(call)),
   stopMusic: (call) =>
     call.hasMusic ? only({ ...call, hasMusic: false }, { type: "media.stopMusic" }) : nothing(call),
   observeAudio: (call, event) =>

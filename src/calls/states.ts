@@ -135,6 +135,7 @@ export type Action =
   | "applyHold"
   | "applyMute"
   | "obeyKeys"
+  | "resumeMusic"
   | "stopMusic"
   | "observeAudio"
   | "save"
@@ -241,7 +242,7 @@ export const TRANSITIONS: Readonly<Record<CallStateName, Readonly<Partial<Record
     "rtc.renewed": { actions: ["join"] },
     "media.joined": NOTED,
     "media.attached": NOTED,
-    "media.bridged": { actions: ["cancel:recovery", "applyHold", "applyMute"] },
+    "media.bridged": { actions: ["cancel:recovery", "applyHold", "applyMute", "resumeMusic"] },
     "media.flowing": { actions: ["observeAudio"] },
     "media.silent": { actions: ["observeAudio"] },
     "media.legLost": { actions: ["arm:legGrace"] },

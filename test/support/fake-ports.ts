@@ -236,6 +236,7 @@ export const createFakeWorld = ({ mode }: { readonly mode: "auto" | "manual" }):
         },
         accept: ({ legId }, onFact) => {
           calls.push("accept");
+          legs.add(legId);
           accepted.push({ legId, fact: factsOf(legId, onFact) });
         },
         answer: (leg) =>

@@ -127,9 +127,10 @@ export async function createPhone(options: {
       await control.command("hangup");
     },
     dial: async (called) => {
+      // Before the command: a call that is refused at once is over when the phone says that it has dialled.
+      state = "calling";
       // A bare number takes the account's host and port; a full address would need the port.
       await control.command("dial", called);
-      state = "calling";
     },
     press: async (digits) => {
       await control.command("sndcode", digits);

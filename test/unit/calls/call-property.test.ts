@@ -5,7 +5,7 @@ import { DEFAULT_CALL_OPTIONS } from "../../../src/calls/call.ts";
 import type { CallRecord, LegFact, MediaFact, RtcFact } from "../../../src/calls/ports.ts";
 import type { CallEvent } from "../../../src/calls/states.ts";
 import { createFakeWorld, type FakeWorld, LEG_MEDIA, quietLog } from "../../support/fake-ports.ts";
-import { newCall } from "./fixtures.ts";
+import { newCall, newInboundCall } from "./fixtures.ts";
 
 const legEnded = (tryNextTrunk: boolean): LegFact => ({ type: "leg.ended", outcome: "busy", cause: {}, tryNextTrunk });
 
@@ -17,7 +17,8 @@ const LEG_FACTS: readonly LegFact[] = [
   { type: "leg.answered" },
   { type: "leg.held" },
   { type: "leg.resumed" },
-  { type: "leg.dtmf", digit: "1" },
+  { type: "leg.dtmf", digit: "*" },
+  { type: "leg.dtmf", digit: "6" },
   legEnded(false),
   legEnded(true),
 ];
@@ -98,7 +99,7 @@ const perform = (world: FakeWorld, post: (event: CallEvent) => void, next: Move)
     case "settle":
       return settle(pick(world.pending, next.which), next.isOk);
     case "leg":
-      return pick(world.dialled, next.which)?.fact(next.fact);
+      return pick([...world.dialled, ...world.accepted], next.which)?.fact(next.fact);
     case "rtc":
       return world.prepared[0]?.fact(next.fact);
     case "media":
@@ -121,40 +122,47 @@ const settleAll = async (world: FakeWorld): Promise<void> => {
   }
 };
 
-test("whatever happens, in whatever order, a shut-down call ends and leaves no leg, ghost, membership or media", async () => {
-  const reached = new Set<CallRecord["state"]>();
-  await fc.assert(
-    fc.asyncProperty(story, async (moves) => {
-      const world = createFakeWorld({ mode: "manual" });
-      const actor = createCallActor({
-        call: newCall(3),
-        ports: world.ports,
-        options: DEFAULT_CALL_OPTIONS,
-        log: quietLog,
-        isFirstPhone: () => true,
-        admit: async () => ({ isLive: true, isEmpty: false }),
-      });
-      actor.post({ type: "call.start" });
-      for (const next of moves) {
-        perform(world, (event) => actor.post(event), next);
-        await world.flush();
-        reached.add(actor.record().state);
-      }
-      actor.post({ type: "gateway.shutdown" });
-      world.clock.advance(DEFAULT_CALL_OPTIONS.releaseTimeoutMs);
-      expect(actor.record().state).toBe("ended");
-      await actor.ended;
-      await settleAll(world);
+test.each([
+  ["outbound", () => newCall(3)],
+  ["inbound", () => newInboundCall()],
+] as const)(
+  "whatever happens, in whatever order, a shut-down %s call ends and leaves nothing",
+  async (_way, create) => {
+    const reached = new Set<CallRecord["state"]>();
+    await fc.assert(
+      fc.asyncProperty(story, async (moves) => {
+        const world = createFakeWorld({ mode: "manual" });
+        const actor = createCallActor({
+          call: create(),
+          ports: world.ports,
+          options: DEFAULT_CALL_OPTIONS,
+          log: quietLog,
+          isFirstPhone: () => true,
+          admit: async () => ({ isLive: true, isEmpty: false }),
+        });
+        actor.post({ type: "call.start" });
+        for (const next of moves) {
+          perform(world, (event) => actor.post(event), next);
+          await world.flush();
+          reached.add(actor.record().state);
+        }
+        actor.post({ type: "gateway.shutdown" });
+        world.clock.advance(DEFAULT_CALL_OPTIONS.releaseTimeoutMs);
+        expect(actor.record().state).toBe("ended");
+        await actor.ended;
+        await settleAll(world);
 
-      expect(world.open()).toEqual({ legs: 0, ghosts: 0, memberships: 0, media: 0 });
-      expect(world.clock.armed()).toBe(0);
-      // States are only left forwards, `ended` comes once, and the outcome is set once.
-      const states = world.transitions.map(({ state }) => ORDER.indexOf(state));
-      expect(states).toEqual([...new Set(states)].toSorted((one, other) => one - other));
-      expect(new Set(world.transitions.flatMap(({ outcome }) => outcome ?? [])).size).toBe(1);
-      expect(world.notices.filter(({ kind }) => kind === "call-failed").length).toBeLessThanOrEqual(1);
-    }),
-    { numRuns: 400 },
-  );
-  expect([...reached].toSorted()).toEqual(["active", "alerting", "connecting", "ended", "ending"]);
-}, 60_000);
+        expect(world.open()).toEqual({ legs: 0, ghosts: 0, memberships: 0, media: 0 });
+        expect(world.clock.armed()).toBe(0);
+        // States are only left forwards, `ended` comes once, and the outcome is set once.
+        const states = world.transitions.map(({ state }) => ORDER.indexOf(state));
+        expect(states).toEqual([...new Set(states)].toSorted((one, other) => one - other));
+        expect(new Set(world.transitions.flatMap(({ outcome }) => outcome ?? [])).size).toBe(1);
+        expect(world.notices.filter(({ kind }) => kind === "call-failed").length).toBeLessThanOrEqual(1);
+      }),
+      { numRuns: 400 },
+    );
+    expect([...reached].toSorted()).toEqual(["active", "alerting", "connecting", "ended", "ending"]);
+  },
+  60_000,
+);

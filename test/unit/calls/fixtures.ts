@@ -1,4 +1,4 @@
-import { createCall, type Call, type DialTarget } from "../../../src/calls/call.ts";
+import { createCall, createInboundCall, type Call, type DialTarget } from "../../../src/calls/call.ts";
 import type { CallStateName } from "../../../src/calls/ports.ts";
 import { callId, type E164, ghostUserId, legId, trunkId } from "../../../src/ids.ts";
 import type { PhoneNumber } from "../../../src/numbering/phone-number.ts";
@@ -31,6 +31,12 @@ export const newCall = (trunks = 1): Call =>
     inviteFirst: true,
     targets: [target(1), ...Array.from({ length: trunks - 1 }, (_, index) => target(index + 2))],
   });
+
+export const newInboundCall = (): Call => {
+  const { displayName: name, record } = newCall();
+  const subject = { kind: "trunk", trunkId: trunkId("trunk-1") } as const;
+  return createInboundCall({ record: { ...record, direction: "inbound", name, subject }, trunkId: trunkId("trunk-1") });
+};
 
 const READY = { leg: "answered", member: "published", sfu: "joined", audio: "attached" } as const;
 

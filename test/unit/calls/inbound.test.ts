@@ -190,6 +190,13 @@ describe("nobody in the call", () => {
     expect(world.notices.at(-1)).toMatchObject({ kind: "left-alone" });
   });
 
+  test("the music goes on when the media worker was replaced", async () => {
+    const { world } = await waiting();
+    world.joined[0]?.fact({ type: "media.workerLost" });
+    await world.flush();
+    expect(world.calls.filter((call) => call === "prompt waiting")).toHaveLength(2);
+  });
+
   test("after ten minutes it is hung up", async () => {
     const { world } = await waiting();
     world.clock.advance(10 * 60_000);

@@ -30,3 +30,14 @@ test("a star counts for four seconds", () => {
   nowMs = 8001;
   expect(keypad.press("6")).toBeUndefined();
 });
+
+test("a flood of keys is ten commands in ten seconds", () => {
+  let nowMs = 0;
+  const keypad = createKeypad(() => nowMs);
+  const flood = (): number => Array.from({ length: 50 }, () => keypad.press("#")).filter(Boolean).length;
+  expect(flood()).toBe(10);
+  nowMs = 9999;
+  expect(flood()).toBe(0);
+  nowMs = 10_000;
+  expect(flood()).toBe(10);
+});
