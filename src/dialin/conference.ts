@@ -26,7 +26,7 @@ export interface ConferenceStore {
 
 export const PIN_DIGITS = { default: 8, min: 6, max: 16 } as const;
 /** Not shorter, so that a mistyped number rarely is somebody else's; it need not be hard to guess, the PIN is. */
-const CONFERENCE_ID_DIGITS = 6;
+export const CONFERENCE_ID_DIGITS = 6;
 const MAX_ATTEMPTS = 50;
 
 const randomDigits = (count: number): string => Array.from({ length: count }, () => randomInt(10)).join("");
