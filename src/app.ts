@@ -23,6 +23,7 @@ import { createRtc, type Rtc } from "./matrix/rtc/rtc.ts";
 import { stickyMembersOf } from "./matrix/rtc/sticky-members.ts";
 import { createTransports } from "./matrix/rtc/transports.ts";
 import { createMediaPool, type MediaPool } from "./media/pool.ts";
+import { createDialin, type Dialin } from "./menu-app.ts";
 import { createCallObserver } from "./observability/call-observer.ts";
 import { createLogger } from "./observability/logger.ts";
 import { createMetrics, type Metrics } from "./observability/metrics.ts";
@@ -66,17 +67,20 @@ interface Foundation {
   readonly homeserver: Homeserver;
   readonly namespace: Namespace;
   readonly policy: Policy;
+  readonly dialin: Dialin | undefined;
 }
 
 const layFoundation = (config: Config): Foundation => {
   const { logging, homeserver, bot, store } = config;
   const log = createLogger({ level: logging.level, showNumbers: logging.showNumbers, secrets: secretsOf(config) });
   const serverName = homeserver.serverName;
+  const opened = openStore({ path: store.path });
   return {
     config,
     log,
     metrics: createMetrics(),
-    store: openStore({ path: store.path }),
+    store: opened,
+    dialin: createDialin({ config, store: opened, clock: systemClock, log }),
     homeserver: createHomeserver({ url: homeserver.url, asToken: homeserver.asToken }),
     namespace: createNamespace({ serverName, botLocalpart: bot.localpart }),
     policy: createPolicy({ options: policyOptionsOf(config), ownServer: serverName, clock: systemClock }),
@@ -163,7 +167,7 @@ const createMatrixSide = async (
   media: MediaPool,
   hasDelayedEvents: () => boolean,
 ): Promise<MatrixSide> => {
-  const { config, log, metrics, store, homeserver, namespace, policy } = foundation;
+  const { config, log, metrics, store, homeserver, namespace, policy, dialin } = foundation;
   const { botUserId } = namespace;
   const crossSigning = createCrossSigning({
     homeserver,
@@ -177,6 +181,7 @@ const createMatrixSide = async (
     botDisplayName: "Phone",
     numberPlan: numberPlanOf(config),
     policy,
+    ...(dialin === undefined ? {} : { dialin }),
     sayAsGhost: (call, room, text) => rtc.sendNotice(call, room, text),
     noticeAsGhost: (ghost, room, text) => rtc.noticeOnce(ghost, room, text),
     transactionLog: {
@@ -322,8 +327,9 @@ export const startGateway = async (config: Config): Promise<Gateway> => {
     const { appservice, rtc } = await createMatrixSide(foundation, media, () => hasDelayedEvents);
     const directory = await loadDirectory(config.directory.file, numberPlanOf(config));
     const mask = createMask(await loadSealingKey(config.crypto.keyFile));
+    const desk = foundation.dialin?.desk(engines.sip, media.lobby);
     const calls = createCallService({
-      sip: engines.sip,
+      sip: desk ?? engines.sip,
       // What a crash left is over: its ghosts leave their rooms as well.
       rtc: { ...rtc, cleanUp: (ghost, room) => rtc.cleanUp(ghost, room, { leaveRoom: true }) },
       media,
@@ -347,7 +353,7 @@ export const startGateway = async (config: Config): Promise<Gateway> => {
     const listeners = await listen(foundation, calls, connected.router, () => readiness);
     undo.add(() => Promise.all([listeners.api.close(), listeners.appservice.close()]));
     undo.add(() => appservice.bot.stop());
-    undo.add(() => calls.shutdown(SHUTDOWN_GRACE_MS));
+    undo.add(() => Promise.all([calls.shutdown(SHUTDOWN_GRACE_MS), desk?.closeMenus()]));
 
     // Bot first: the checks of the transport ask in its name, and it has to exist.
     await connected.start();

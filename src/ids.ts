@@ -21,6 +21,8 @@ export type TrunkId = Branded<"TrunkId">;
 export type E164 = Branded<"E164">;
 /** Digits that match a trunk's extension pattern, for example `1001`. */
 export type Extension = Branded<"Extension">;
+/** What a caller types to name a conference: digits, the same for as long as the room can be dialled. No secret. */
+export type ConferenceId = Branded<"ConferenceId">;
 
 export const callId = (value: string): CallId => value as CallId;
 export const legId = (value: string): LegId => value as LegId;
@@ -29,6 +31,7 @@ export const userId = (value: string): UserId => value as UserId;
 export const ghostUserId = (value: string): GhostUserId => value as GhostUserId;
 export const deviceId = (value: string): DeviceId => value as DeviceId;
 export const trunkId = (value: string): TrunkId => value as TrunkId;
+export const conferenceId = (value: string): ConferenceId => value as ConferenceId;
 
 /** The server part of a user id (everything behind the first colon). */
 export const serverOf = (user: UserId): string => user.slice(user.indexOf(":") + 1);

@@ -84,13 +84,13 @@ export interface CallerAsSaid {
   readonly isHidden: boolean;
 }
 
-/** A call that a PBX sends us. Nothing has been answered to it but 100. */
+/** A call that a PBX sends us, answered with 100 only. `called`: user part of the request URI. `admittedTo`: room whose PIN it told the menu. */
 export interface IncomingCall {
   readonly legId: LegId;
   readonly trunkId: TrunkId;
-  /** User part of the request URI. */
   readonly called: string;
   readonly caller: CallerAsSaid;
+  readonly admittedTo?: RoomId;
 }
 
 export interface SipPort {

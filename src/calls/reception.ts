@@ -54,7 +54,10 @@ export const createReception = (deps: ReceptionDeps): ((incoming: IncomingCall) 
       serverName: deps.serverName,
       names: deps.callerNames,
     });
-    const rule = findRule(deps.dispatchRules, { called, trunkId, caller: number, plan: trunkPlan });
+    const rule =
+      incoming.admittedTo === undefined
+        ? findRule(deps.dispatchRules, { called, trunkId, caller: number, plan: trunkPlan })
+        : { name: "menu", destination: { roomId: incoming.admittedTo } };
     if (rule === undefined) return refuse(incoming, "invalid-number", "no dispatch rule for this number");
     if (deps.isShuttingDown()) return refuse(incoming, "shutdown", "the gateway is being stopped");
     const error = limitError();

@@ -41,6 +41,19 @@ export const dispatchRulesOf = (config: Config): readonly DispatchRule[] =>
     destination: { kind: "room", roomId: roomId(room) },
   }));
 
+/** The numbers of the menu as a dispatch rule, for finding and for conflicts; none without a menu. It leads to no room by itself. */
+export const menuRuleOf = ({ menu, trunks }: Config): readonly DispatchRule[] =>
+  menu === undefined
+    ? []
+    : [
+        {
+          name: "menu",
+          numbers: menu.numbers,
+          trunks: (menu.trunks ?? trunks.map((trunk) => trunk.name)).map(trunkId),
+          destination: { kind: "room", roomId: roomId("") },
+        },
+      ];
+
 export const numberPlanOf = ({ numbering }: Config): NumberPlan => ({
   country: numbering.country,
   extensionPatterns: numbering.extensions,

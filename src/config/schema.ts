@@ -2,10 +2,11 @@
 import { z } from "zod";
 import { findConflicts } from "../calls/dispatch.ts";
 import { type CamelKeys, camelKeys } from "./camel-keys.ts";
-import { dispatchRulesOf } from "./domain.ts";
+import { dispatchRulesOf, menuRuleOf } from "./domain.ts";
 import { appservice, bot, crypto, homeserver, rtc } from "./sections/matrix.ts";
 import { calls, limits, numbering, policy } from "./sections/dialling.ts";
 import { directory, dispatchRules } from "./sections/inbound.ts";
+import { menu } from "./sections/menu.ts";
 import { asterisk, livekitSip, media, trunk } from "./sections/sip.ts";
 import { api, logging, store } from "./sections/service.ts";
 import { key } from "./values.ts";
@@ -27,6 +28,7 @@ const sections = z.strictObject({
     dispatchRules,
     "Where calls from phones go. Without a rule for it a number does not exist (404).",
   ),
+  menu: key(z.exactOptional(menu), "Menu for phones: room number and PIN. Without it nobody can turn dial-in on."),
   directory: key(directory, "Names of phones."),
   asterisk: key(z.exactOptional(asterisk), "The gateway's own Asterisk, for trunks with `engine: asterisk`.", {
     sample: "live",
@@ -107,6 +109,23 @@ const dispatchMisfits = (config: Config): Misfit[] => {
   return [...unknown, ...conflicts];
 };
 
+const menuMisfits = (config: Config): Misfit[] => {
+  const { menu, dispatchRules: rules } = config;
+  const trunks = config.trunks.map((trunk) => trunk.name);
+  const unknown = (menu?.trunks ?? []).flatMap((name, index) =>
+    trunks.includes(name)
+      ? []
+      : [{ path: ["menu", "trunks", index], message: `expected the name of a trunk, got ${JSON.stringify(name)}` }],
+  );
+  const taken = findConflicts([...dispatchRulesOf(config), ...menuRuleOf(config)])
+    .filter(({ second }) => second === rules.length)
+    .map(({ first, number }) => ({
+      path: ["menu", "numbers"],
+      message: `expected numbers of its own: the dispatch rule ${rules[first]?.name} takes ${number} from the same trunk`,
+    }));
+  return [...unknown, ...taken];
+};
+
 const listenerMisfits = (config: Config): Misfit[] => {
   const { appservice, api } = config;
   const same = appservice.listen.port === api.listen.port && appservice.listen.host === api.listen.host;
@@ -130,6 +149,7 @@ export const findMisfits = (config: Config): readonly Misfit[] => [
   ),
   ...engineMisfits(config),
   ...dispatchMisfits(config),
+  ...menuMisfits(config),
   ...tokenMisfits(config),
   ...listenerMisfits(config),
 ];

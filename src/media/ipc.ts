@@ -5,6 +5,8 @@
 import * as z from "zod";
 
 import type { MediaFact, PromptName } from "../calls/ports.ts";
+import { LANGUAGES } from "../dialin/language.ts";
+import { spokenPromptNames } from "../dialin/spoken-prompts.ts";
 import { ERROR_CODES } from "../errors.ts";
 import { callAudioStatsSchema } from "./stats.ts";
 
@@ -44,6 +46,12 @@ const PROMPT_NAMES = [
   "help",
 ] as const satisfies readonly PromptName[];
 
+const recording = z.object({
+  name: z.enum(spokenPromptNames()),
+  language: z.enum(LANGUAGES),
+  folder: z.exactOptional(z.string()),
+});
+
 const request = { id: z.number(), callId: z.string() };
 
 const workerRequest = z.discriminatedUnion("type", [
@@ -56,6 +64,9 @@ const workerRequest = z.discriminatedUnion("type", [
   z.object({ type: z.literal("promptNumber"), ...request, value: z.number().int().min(0).max(99) }),
   z.object({ type: z.literal("stopMusic"), ...request }),
   z.object({ type: z.literal("leave"), ...request }),
+  z.object({ type: z.literal("enterLobby"), ...request, media: legMedia }),
+  z.object({ type: z.literal("sayInLobby"), ...request, recordings: z.array(recording), token: z.number() }),
+  z.object({ type: z.literal("leaveLobby"), ...request }),
 ]);
 
 /** Answered by `done` or `failed` with the same id. */
@@ -84,6 +95,11 @@ const fact = z.discriminatedUnion("type", [
 /** Facts that a worker reports; that it died itself only the pool can tell. */
 export type WorkerFact = Exclude<MediaFact, { type: "media.workerLost" }>;
 
+const lobbyFact = z.discriminatedUnion("type", [
+  z.object({ type: z.literal("lobby.said"), token: z.number() }),
+  z.object({ type: z.literal("lobby.lost"), message: z.string() }),
+]);
+
 const fromWorker = z.discriminatedUnion("type", [
   z.object({ type: z.literal("ready") }),
   z.object({ type: z.literal("pong") }),
@@ -96,6 +112,7 @@ const fromWorker = z.discriminatedUnion("type", [
     retryable: z.boolean(),
   }),
   z.object({ type: z.literal("fact"), callId: z.string(), fact }),
+  z.object({ type: z.literal("lobbyFact"), callId: z.string(), fact: lobbyFact }),
   z.object({ type: z.literal("stats"), callId: z.string(), stats: callAudioStatsSchema }),
   z.object({
     type: z.literal("log"),

@@ -3,6 +3,8 @@ import { GatewayError } from "../errors.ts";
 import type { CallId, RoomId } from "../ids.ts";
 import type { Log } from "../log.ts";
 import { createKeyStore } from "./key-store.ts";
+import { createLobbyPool } from "./lobby-pool.ts";
+import type { LobbyPort } from "./lobby-port.ts";
 import { createMembers } from "./members.ts";
 import type { SfuClientChoice } from "./sfu/choose.ts";
 import type { CallAudioStats } from "./stats.ts";
@@ -28,6 +30,8 @@ export interface MediaPoolOptions {
 }
 
 export interface MediaPool extends MediaPort {
+  /** Phones that are in no conference yet. */
+  readonly lobby: LobbyPort;
   /** Resolves when a worker takes calls; for the checks at start. Rejects with MEDIA_FAILED when it cannot be started. */
   ready(): Promise<void>;
   /** At most 5 s old; undefined before the first report and after `leave`. */
@@ -62,6 +66,10 @@ interface Call {
   stats?: CallAudioStats;
 }
 
+const sendKey = (callId: CallId, worker: Worker, { identity, index, key }: MediaKey): void => {
+  worker.process.sendKey({ callId, identity, index, key: Buffer.from(key).toString("base64") });
+};
+
 /**
  * MediaPort over worker processes. All calls of a room share a worker as long as they fit, so that the conference is received
  * once; a spare worker is always warm; a worker that dies or hangs costs its calls a `media.workerLost` and nothing else.
@@ -71,6 +79,7 @@ export const createMediaPool = (options: MediaPoolOptions): MediaPool => {
   const calls = new Map<CallId, Call>();
   const keys = createKeyStore();
   const members = createMembers(calls);
+  const lobby = createLobbyPool({ workers: () => workers, log });
   let closed = false;
 
   const forget = (callId: CallId): void => {
@@ -94,6 +103,7 @@ export const createMediaPool = (options: MediaPoolOptions): MediaPool => {
         missedPings: options.missedPings ?? 5,
         events: {
           onFact: (callId, fact) => calls.get(callId as CallId)?.onFact(fact),
+          onLobbyFact: (callId, fact) => lobby.onFact(callId as CallId, fact),
           onStats: (callId, stats) => {
             const call = calls.get(callId as CallId);
             if (call !== undefined) call.stats = stats;
@@ -104,17 +114,14 @@ export const createMediaPool = (options: MediaPoolOptions): MediaPool => {
     onLost(callIds) {
       const facts = callIds.map((callId) => calls.get(callId)?.onFact);
       for (const callId of callIds) forget(callId);
+      lobby.lost(callIds);
       options.onWorkerLost?.();
       for (const onFact of facts) onFact?.({ type: "media.workerLost" });
     },
   });
 
-  const sendKeys = (callId: CallId, worker: Worker): void => {
-    for (const key of keys.of(callId)) sendKey(callId, worker, key);
-  };
-  const sendKey = (callId: CallId, worker: Worker, { identity, index, key }: MediaKey): void => {
-    worker.process.sendKey({ callId, identity, index, key: Buffer.from(key).toString("base64") });
-  };
+  const sendKeys = (callId: CallId, worker: Worker): void =>
+    keys.of(callId).forEach((key) => sendKey(callId, worker, key));
 
   const ask = async (request: Extract<Request, { callId: string }>): Promise<void> => {
     const call = calls.get(request.callId as CallId);
@@ -180,6 +187,7 @@ export const createMediaPool = (options: MediaPoolOptions): MediaPool => {
   };
 
   return {
+    lobby,
     join,
     attach: (callId: CallId, media: LegMedia) => ask({ type: "attach", callId, media }),
     bridge: (callId: CallId) => ask({ type: "bridge", callId }),

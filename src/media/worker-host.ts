@@ -5,6 +5,7 @@ import { type Conference, createConference, type PhoneControls } from "./confere
 import { FRAME_MS } from "./frame.ts";
 import type { FromWorker, ToWorker, WorkerRequest } from "./ipc.ts";
 import type { Leg, LegEvents } from "./legs/port.ts";
+import { createLobby, type Lobby } from "./lobby.ts";
 import type { CreateSfuClient } from "./sfu/port.ts";
 import { startTicker, type Ticker } from "./tick.ts";
 
@@ -31,6 +32,11 @@ export const createWorkerHost = (deps: WorkerHostDeps): WorkerHost => {
   const { clock, send } = deps;
   const conferences = new Map<string, Conference>();
   const roomOfCall = new Map<string, string>();
+  const lobby = createLobby({
+    clock,
+    connectLeg: deps.connectLeg,
+    onFact: (callId, fact) => send({ type: "lobbyFact", callId, fact }),
+  });
   let ticker: Ticker | undefined;
   let statsDueMs = 0;
 
@@ -93,7 +99,6 @@ export const createWorkerHost = (deps: WorkerHostDeps): WorkerHost => {
     roomOfCall.delete(callId);
     closeIfEmpty(roomId);
   };
-  const phoneOf = (callId: string): PhoneControls => conferenceOf(callId).phone(callId);
   const run = async (request: WorkerRequest): Promise<void> => {
     switch (request.type) {
       case "join":
@@ -101,19 +106,18 @@ export const createWorkerHost = (deps: WorkerHostDeps): WorkerHost => {
       case "attach":
         return conferenceOf(request.callId).attach(request.callId, request.media);
       case "bridge":
-        return phoneOf(request.callId).bridge();
       case "setHeld":
-        return phoneOf(request.callId).setHeld(request.held);
       case "setMuted":
-        return phoneOf(request.callId).setMuted(request.muted);
-      case "promptNumber":
-        return phoneOf(request.callId).promptNumber(request.value);
-      case "stopMusic":
-        return phoneOf(request.callId).stopMusic();
       case "prompt":
-        return phoneOf(request.callId).prompt(request.name);
+      case "promptNumber":
+      case "stopMusic":
+        return runOnPhone(conferenceOf(request.callId).phone(request.callId), request);
       case "leave":
         return leave(request.callId);
+      case "enterLobby":
+      case "sayInLobby":
+      case "leaveLobby":
+        return runInLobby(lobby, request);
     }
   };
   const answer = async (request: WorkerRequest): Promise<void> => {
@@ -143,10 +147,46 @@ export const createWorkerHost = (deps: WorkerHostDeps): WorkerHost => {
       } else void answer(message);
     },
     async close() {
-      await Promise.allSettled([...roomOfCall.keys()].map((callId) => leave(callId)));
+      await Promise.allSettled([lobby.close(), ...[...roomOfCall.keys()].map((callId) => leave(callId))]);
     },
   };
 };
 
 const causeOf = (error: GatewayError): string | undefined =>
   error.cause instanceof Error ? error.cause.message : undefined;
+
+type PhoneRequest = Extract<
+  WorkerRequest,
+  { type: "bridge" | "setHeld" | "setMuted" | "prompt" | "promptNumber" | "stopMusic" }
+>;
+
+const runOnPhone = (phone: PhoneControls, request: PhoneRequest): void => {
+  switch (request.type) {
+    case "bridge":
+      return phone.bridge();
+    case "setHeld":
+      return phone.setHeld(request.held);
+    case "setMuted":
+      return phone.setMuted(request.muted);
+    case "prompt":
+      return phone.prompt(request.name);
+    case "promptNumber":
+      return phone.promptNumber(request.value);
+    case "stopMusic":
+      return phone.stopMusic();
+  }
+};
+
+const runInLobby = async (
+  lobby: Lobby,
+  request: Extract<WorkerRequest, { type: "enterLobby" | "sayInLobby" | "leaveLobby" }>,
+): Promise<void> => {
+  switch (request.type) {
+    case "enterLobby":
+      return lobby.enter(request.callId, request.media);
+    case "sayInLobby":
+      return lobby.say(request.callId, request.recordings, request.token);
+    case "leaveLobby":
+      return lobby.leave(request.callId);
+  }
+};

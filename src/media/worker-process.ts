@@ -4,6 +4,7 @@ import { GatewayError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { type FromWorker, parseFromWorker, type ToWorker, type WorkerFact, type WorkerRequest } from "./ipc.ts";
 import type { SfuClientChoice } from "./sfu/choose.ts";
+import type { LobbyFact } from "./lobby-port.ts";
 import type { CallAudioStats } from "./stats.ts";
 
 type WithoutId<T> = T extends unknown ? Omit<T, "id"> : never;
@@ -11,6 +12,7 @@ export type Request = WithoutId<WorkerRequest>;
 
 export interface WorkerEvents {
   onFact(callId: string, fact: WorkerFact): void;
+  onLobbyFact(callId: string, fact: LobbyFact): void;
   onStats(callId: string, stats: CallAudioStats): void;
   /** The process is gone; always called, once. `expected` when `stop` was called before. */
   onExit(expected: boolean): void;
@@ -101,6 +103,9 @@ export const startWorkerProcess = (options: WorkerOptions): WorkerProcess => {
         return;
       case "fact":
         events.onFact(message.callId, message.fact);
+        return;
+      case "lobbyFact":
+        events.onLobbyFact(message.callId, message.fact);
         return;
       case "stats":
         events.onStats(message.callId, message.stats);

@@ -44,4 +44,13 @@ export const MIGRATIONS: readonly string[] = [
   `,
   // 2: what a room may see of an inbound caller
   `ALTER TABLE calls ADD COLUMN name TEXT`,
+  // 3: rooms that phones can dial
+  `
+  CREATE TABLE conferences (
+    conference_id TEXT PRIMARY KEY,
+    room_id TEXT NOT NULL UNIQUE,
+    pin_hash TEXT NOT NULL,
+    language TEXT
+  ) STRICT;
+  `,
 ];

@@ -1,5 +1,7 @@
 import type { CallStore } from "../calls/ports.ts";
+import type { ConferenceStore } from "../dialin/conference.ts";
 import { createCallStore } from "./calls.ts";
+import { createConferenceStore } from "./conferences.ts";
 import { openDatabase } from "./database.ts";
 import { createIdempotencyStore, type IdempotencyStore } from "./idempotency.ts";
 import {
@@ -18,6 +20,7 @@ export interface Store {
   readonly ghosts: GhostStore;
   readonly identities: GhostIdentityStore;
   readonly idempotency: IdempotencyStore;
+  readonly conferences: ConferenceStore;
   /** Nothing may be called after this. */
   close(): void;
 }
@@ -37,6 +40,7 @@ export const openStore = ({
     ghosts: createGhostStore(database),
     identities: createGhostIdentityStore(database),
     idempotency: createIdempotencyStore(database, nowMs),
+    conferences: createConferenceStore(database),
     close: () => database.close(),
   };
 };

@@ -1,19 +1,23 @@
 import type { Router } from "express";
 import type { CallService, NoticePort, PolicyPort, RoomPort } from "../../calls/ports.ts";
-import { toGatewayError } from "../../errors.ts";
+import type { Conferences } from "../../dialin/conferences.ts";
+import { GatewayError, toGatewayError } from "../../errors.ts";
 import { serverOf, type CallId, type GhostUserId, type RoomId, type UserId } from "../../ids.ts";
 import type { Log } from "../../log.ts";
 import { formatNumber } from "../../numbering/format.ts";
 import { parseGhost } from "../../numbering/ghost-id.ts";
 import type { NumberPlan } from "../../numbering/number-plan.ts";
 import type { CrossSigning } from "../crypto/cross-signing.ts";
-import type { Homeserver } from "../homeserver.ts";
+import { type Homeserver, matrixPath } from "../homeserver.ts";
 import { maskGhosts } from "../mask.ts";
+import { roomStateOf } from "../room/room-state.ts";
 import { createRooms } from "../room/rooms.ts";
 import { watchUnreadableMembers } from "../room/unreadable-members.ts";
+import { viewOf } from "../room/view.ts";
 import { createBot, type Bot } from "./bot.ts";
 import type { BotMessage } from "./bot-events.ts";
 import { createCommands, parseCommand } from "./commands.ts";
+import { createDialinCommands, type DialinCommandsDeps, type DialinMessage } from "./dialin-commands.ts";
 import { createInvites } from "./invites.ts";
 import { createMembership } from "./membership.ts";
 import type { Namespace } from "./namespace.ts";
@@ -30,6 +34,8 @@ export interface AppserviceDeps {
   readonly botDisplayName: string;
   readonly numberPlan: NumberPlan;
   readonly policy: PolicyPort & { isKnownServer(server: string): boolean };
+  /** Rooms that phones can dial, and the numbers they dial, as people read them; absent: there are none. */
+  readonly dialin?: { readonly conferences: Conferences; readonly numbers: readonly string[] };
   readonly sayAsGhost: (call: CallId, room: RoomId, text: string) => Promise<void>;
   /** A ghost without a call joins, writes one notice and leaves. */
   readonly noticeAsGhost: (ghost: GhostUserId, room: RoomId, text: string) => Promise<void>;
@@ -133,8 +139,38 @@ export const createAppservice = (deps: AppserviceDeps): Appservice => {
     });
   };
 
+  /** From what the bot has synced: no request, and no live call needed. */
+  const isModerator = (room: RoomId, user: UserId): boolean => {
+    const synced = bot.room(room);
+    if (synced === undefined) return false;
+    const context = { roomId: room, botUserId, ghost: "", isGhost, nowMs: nowMs() };
+    return viewOf(roomStateOf(synced), context).canKick(user);
+  };
+
+  const dialinDeps = (conferences: Conferences, numbers: readonly string[]): DialinCommandsDeps => ({
+    conferences,
+    numbers,
+    isModerator,
+    isEncrypted: (room) => bot.room(room)?.hasEncryptionStateEvent() ?? false,
+    sayPrivately: (user, text) => bot.sayPrivately(user, text),
+    writeState: async (room, type, content) => {
+      const path = `${matrixPath("client/v3", "rooms", room, "state", type)}/`;
+      await homeserver.request({ method: "PUT", path, body: content, as: { userId: botUserId } });
+    },
+    log,
+  });
+
+  const noDialin = async (_message: DialinMessage): Promise<string> => {
+    throw new GatewayError("BAD_REQUEST", "This gateway has no dial-in number: its administrator can set one up.");
+  };
+
   const startWith = async (calls: CallService): Promise<void> => {
-    const run = createCommands({ calls, numberPlan, nowMs, log });
+    const { conferences, numbers = [] } = deps.dialin ?? {};
+    const dialin =
+      conferences === undefined || numbers.length === 0
+        ? noDialin
+        : createDialinCommands(dialinDeps(conferences, numbers));
+    const run = createCommands({ calls, dialin, numberPlan, nowMs, log });
     const answer = async ({ room, sender, body, trustworthy }: BotMessage): Promise<void> => {
       const command = parseCommand(body);
       if (command === undefined || !policy.isKnownServer(serverOf(sender))) return;

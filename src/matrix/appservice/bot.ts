@@ -21,6 +21,7 @@ import { MEMBER_STATE_EVENT, MEMBER_STICKY_EVENT } from "../rtc/member-events.ts
 import { repairEncryptedStickyEvents } from "../rtc/sdk-workarounds.ts";
 import { SLOT_EVENT } from "../room/call-members.ts";
 import { createBotEvents, type BotMessage } from "./bot-events.ts";
+import { createDirectRooms } from "./direct-rooms.ts";
 import type { Users } from "./users.ts";
 
 export interface BotDeps {
@@ -49,6 +50,8 @@ export interface Bot {
   room(id: RoomId): Room | undefined;
   /** Sends a notice, encrypted where the room is; resolves with false when the bot is not in the room. Rejects with HOMESERVER_*. */
   say(room: RoomId, text: string): Promise<boolean>;
+  /** Sends a notice to one person, encrypted, in a room of their own. Rejects with HOMESERVER_*. */
+  sayPrivately(user: UserId, text: string): Promise<void>;
 }
 
 const DEVICE_NAME = "SIP gateway";
@@ -134,6 +137,8 @@ export const createBot = (deps: BotDeps): Bot => {
   const fetchFn = createSigningFetch(() => deps.crossSigning.identityOf(user));
   const client = createMasqueradingClient(homeserver, { userId: user, deviceId: device, log, fetchFn });
 
+  const directRoomWith = createDirectRooms({ client, homeserver, botUserId: user });
+
   const roomOf = (id: RoomId): Room | undefined => {
     const room = client.getRoom(id);
     return room?.getMyMembership() === "join" ? room : undefined;
@@ -142,6 +147,18 @@ export const createBot = (deps: BotDeps): Bot => {
   const emptyTimeline = (event: MatrixEvent): void => {
     const room = client.getRoom(event.getRoomId());
     if (room !== null && room.getLiveTimeline().getEvents().length > MAX_TIMELINE_EVENTS) room.resetLiveTimeline();
+  };
+
+  const say = async (room: RoomId, text: string): Promise<boolean> => {
+    const synced = roomOf(room);
+    if (synced === undefined) return false;
+    try {
+      await client.sendNotice(room, text);
+      return true;
+    } catch (cause) {
+      forgetUnsent(client, synced);
+      throw new GatewayError("HOMESERVER_REFUSED", "The bot could not write into the room", { cause });
+    }
   };
 
   const deleteOldDevices = async (): Promise<void> => {
@@ -184,16 +201,10 @@ export const createBot = (deps: BotDeps): Bot => {
       client.removeAllListeners();
       await deleteDevice(homeserver, user, device);
     },
-    say: async (room, text) => {
-      const synced = roomOf(room);
-      if (synced === undefined) return false;
-      try {
-        await client.sendNotice(room, text);
-        return true;
-      } catch (cause) {
-        forgetUnsent(client, synced);
-        throw new GatewayError("HOMESERVER_REFUSED", "The bot could not write into the room", { cause });
-      }
+    say,
+    sayPrivately: async (person, text) => {
+      const room = await directRoomWith(person);
+      if (!(await say(room, text))) throw new GatewayError("HOMESERVER_REFUSED", "The bot is not in its own room");
     },
   };
 };

@@ -7,12 +7,14 @@ import type { NumberPlan } from "../../numbering/number-plan.ts";
 import { parseNumber } from "../../numbering/parse.ts";
 import { canonicalDigits } from "../../numbering/phone-number.ts";
 import { maskGhosts } from "../mask.ts";
+import { DIALIN_HELP, type DialinAction, type DialinMessage, parseDialin } from "./dialin-commands.ts";
 import { errorWords } from "./words.ts";
 
 export type Command =
   | { readonly name: "add"; readonly number: string }
   | { readonly name: "hangup"; readonly number?: string }
   | { readonly name: "list" }
+  | { readonly name: "dialin"; readonly action: DialinAction }
   | { readonly name: "help" };
 
 /** Longest number worth reading; what people type around the digits included. */
@@ -30,6 +32,10 @@ export const parseCommand = (body: string): Command | undefined => {
       return number === "" ? { name: "hangup" } : { name: "hangup", number };
     case "list":
       return { name: "list" };
+    case "dialin": {
+      const action = parseDialin(number);
+      return action === undefined ? { name: "help" } : { name: "dialin", action };
+    }
     default:
       return { name: "help" };
   }
@@ -39,6 +45,7 @@ export const HELP = [
   "!phone add NUMBER: calls a phone into this room's call, for example !phone add +33 1 40 50 60 70",
   "!phone hangup [NUMBER]: ends it",
   "!phone list: the phones in this room's call",
+  DIALIN_HELP,
   "!phone help: this text",
 ].join("\n");
 
@@ -71,6 +78,8 @@ const listLine = (call: CallRecord, nowMs: number): string => {
 
 export interface CommandsDeps {
   readonly calls: Pick<CallService, "add" | "hangup" | "inRoom">;
+  /** `!phone dialin …`; rejects with GatewayError. */
+  readonly dialin: (message: DialinMessage) => Promise<string>;
   readonly numberPlan: NumberPlan;
   readonly nowMs: () => number;
   readonly log: Log;
@@ -127,6 +136,8 @@ export const createCommands = (deps: CommandsDeps): ((message: CommandMessage) =
         return hangup(room, sender, command.number);
       case "list":
         return list(room);
+      case "dialin":
+        return deps.dialin({ room, sender, action: command.action });
       case "help":
         return HELP;
     }

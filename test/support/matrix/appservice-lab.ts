@@ -10,7 +10,9 @@ import type { Lab } from "../../../deploy/lab/lab.ts";
 import { startLab } from "../../../deploy/lab/lab.ts";
 import type { LabUser } from "../../../deploy/lab/homeserver.ts";
 import type { AddPhone, CallRecord, CallService } from "../../../src/calls/ports.ts";
-import { callId, ghostUserId, legId, userId, type GhostUserId, type RoomId } from "../../../src/ids.ts";
+import { createConferences } from "../../../src/dialin/conferences.ts";
+import { createPinHasher } from "../../../src/dialin/pin-hash.ts";
+import { callId, ghostUserId, legId, roomId, userId, type GhostUserId, type RoomId } from "../../../src/ids.ts";
 import { createAppservice, type Appservice } from "../../../src/matrix/appservice/appservice.ts";
 import { createNamespace } from "../../../src/matrix/appservice/namespace.ts";
 import { createRegistration, registrationYaml } from "../../../src/matrix/appservice/registration.ts";
@@ -20,12 +22,14 @@ import { createHomeserver, matrixPath, type Homeserver } from "../../../src/matr
 import { ghostOf } from "../../../src/numbering/ghost-id.ts";
 import { parseNumber } from "../../../src/numbering/parse.ts";
 import { createPolicy } from "../../../src/policy/policy.ts";
+import { openStore } from "../../../src/store/store.ts";
 import { createTestLog, type LogLine } from "../log.ts";
 import { createRecorder, type Recorder } from "../recorder.ts";
 import { createMemoryGhostStore } from "./ghost-store.ts";
 import { createMemoryIdentityStore } from "./rtc-lab.ts";
 
 export const PLAN = { country: "FR", extensionPatterns: ["1XXX"] };
+export const DIALIN_NUMBER = "+33 1 40 50 60 80";
 export const HS_TOKEN = "hs-token-of-the-test";
 
 /** The calls as the appservice knows them: what it asks for is recorded, `answer` decides. */
@@ -99,6 +103,8 @@ export interface AppserviceLab extends RunningAppservice, AsyncDisposable {
   /** What Synapse asked of us and what we answered. */
   readonly requests: Recorder<TransactionSeen>;
   readonly unreadable: Recorder<{ room: RoomId; count: number }>;
+  /** Whether phones get into the room with this PIN. */
+  isPinOf(room: string, pin: string): Promise<boolean>;
   ghost(digits: string): GhostUserId;
   /** The membership event of a user, as somebody in the room sees it. */
   memberOf(room: string, user: string, asUser: LabUser): Promise<{ membership: string; reason?: string }>;
@@ -143,6 +149,14 @@ export const startAppserviceLab = async (): Promise<AppserviceLab> => {
   const sealingKey = new Uint8Array(randomBytes(32)) as SealingKey;
   const crossSigning = createCrossSigning({ homeserver, store: createMemoryIdentityStore(), sealingKey });
   const ghostStore = createMemoryGhostStore();
+  const hasher = createPinHasher();
+  const store = openStore({ path: ":memory:" });
+  const dialin = {
+    conferences: createConferences({ store: store.conferences, hasher }),
+    numbers: [DIALIN_NUMBER],
+  };
+  const isPinOf = (room: string, pin: string): Promise<boolean> =>
+    hasher.verify(pin, store.conferences.byRoom(roomId(room))?.pinHash);
 
   const start = async (): Promise<RunningAppservice> => {
     const calls = createFakeCalls(serverName);
@@ -153,6 +167,7 @@ export const startAppserviceLab = async (): Promise<AppserviceLab> => {
       botDisplayName: "Phone",
       numberPlan: PLAN,
       policy,
+      dialin,
       sayAsGhost: async () => {},
       noticeAsGhost: async (ghost, room, text) => {
         const as = { userId: ghost };
@@ -187,6 +202,7 @@ export const startAppserviceLab = async (): Promise<AppserviceLab> => {
     logLines: lines,
     requests,
     unreadable,
+    isPinOf,
     ghost: (digits) => ghostUserId(`@tel_${digits}:${serverName}`),
     memberOf: async (room, user, asUser) => {
       const path = matrixPath("client/v3", "rooms", room, "state", "m.room.member", user);
@@ -202,6 +218,7 @@ export const startAppserviceLab = async (): Promise<AppserviceLab> => {
       await appservice.bot.stop();
       close();
       await lab.stop();
+      store.close();
       await rm(folder, { recursive: true, force: true });
     },
   };

@@ -39,6 +39,10 @@ process.on("message", (raw) => {
       return;
     }
   }
+  if (message.type === "enterLobby" && callId.startsWith("crash")) process.exit(7);
+  if (message.type === "sayInLobby") {
+    send({ type: "lobbyFact", callId, fact: { type: "lobby.said", token: message.token } });
+  }
   if (message.type === "bridge") send({ type: "fact", callId, fact: { type: "media.flowing", direction: "toPhone" } });
   if (message.type === "prompt") {
     // What a test wants to know of this process.

@@ -3,6 +3,7 @@ import { afterEach, describe, expect, test } from "@jest/globals";
 import type { MediaFact, MediaSession } from "../../../src/calls/ports.ts";
 import { type CallId, callId, roomId } from "../../../src/ids.ts";
 import type { Log } from "../../../src/log.ts";
+import type { LobbyFact } from "../../../src/media/lobby-port.ts";
 import { createMediaPool, type MediaPool, type MediaPoolOptions } from "../../../src/media/pool.ts";
 
 const ENTRY = new URL("../../support/media/fake-worker.ts", import.meta.url);
@@ -162,6 +163,36 @@ describe("pool of media workers", () => {
   test("a refusal of the SFU reaches the caller, and the call holds no place", async () => {
     const { pool } = await createPool();
     await expect(pool.join(session("refuse"), ignore)).rejects.toMatchObject({ code: "SFU_REFUSED", retryable: true });
+    expect(pool.workers().map(({ calls }) => calls)).toEqual([0, 0]);
+  });
+
+  test("phones in the lobby have a place in a worker until they leave, and hear of the end of what is said", async () => {
+    const { pool } = await createPool();
+    const a = callId("a");
+    const media = { kind: "asterisk-websocket", url: "ws://nowhere", codec: "alaw" } as const;
+    const said = Promise.withResolvers<LobbyFact>();
+    await pool.lobby.enter(a, media, said.resolve);
+    expect(pool.workers().map(({ calls }) => calls)).toEqual([1, 0]);
+    await pool.lobby.say(a, [{ name: "greeting", language: "fr" }], 5);
+    expect(await said.promise).toEqual({ type: "lobby.said", token: 5 });
+    await pool.lobby.leave(a);
+    await pool.lobby.leave(a);
+    expect(pool.workers().map(({ calls }) => calls)).toEqual([0, 0]);
+    await expect(pool.lobby.say(a, [], 6)).rejects.toMatchObject({ code: "MEDIA_FAILED" });
+    // The same call goes on into a conference.
+    await pool.join(session("a"), ignore);
+    expect(pool.workers().map(({ calls }) => calls)).toEqual([1, 0]);
+  });
+
+  test("a worker that dies costs phones in its lobby their audio, and they are told", async () => {
+    const { pool, seen } = await createPool();
+    const media = { kind: "asterisk-websocket", url: "ws://nowhere", codec: "alaw" } as const;
+    const lost = Promise.withResolvers<LobbyFact>();
+    await pool.lobby.enter(callId("a"), media, lost.resolve);
+    await pool.join(session("b"), ignore);
+    process.kill((await seen(callId("b"))).pid, "SIGKILL");
+    expect(await lost.promise).toEqual({ type: "lobby.lost", message: "the media worker of this call died" });
+    await expect(pool.lobby.enter(callId("crash"), media, ignore)).rejects.toMatchObject({ code: "MEDIA_FAILED" });
     expect(pool.workers().map(({ calls }) => calls)).toEqual([0, 0]);
   });
 

@@ -22,6 +22,16 @@ test.each<[string, Command | undefined]>([
   ["!phone", { name: "help" }],
   ["!phone add", { name: "help" }],
   ["!phone dance 1001", { name: "help" }],
+  ["!phone dialin on", { name: "dialin", action: { name: "on" } }],
+  ["!phone DIALIN On  FR ", { name: "dialin", action: { name: "on", language: "fr" } }],
+  ["!phone dialin off", { name: "dialin", action: { name: "off" } }],
+  ["!phone dialin new-pin", { name: "dialin", action: { name: "new-pin" } }],
+  ["!phone dialin", { name: "help" }],
+  ["!phone dialin on it", { name: "help" }],
+  ["!phone dialin on fr de", { name: "help" }],
+  ["!phone dialin off now", { name: "help" }],
+  ["!phone dialin new-pin 12345678", { name: "help" }],
+  ["!phone dialin constructor", { name: "help" }],
   ["!phonebook add 1001", undefined],
   ["please !phone add 1001", undefined],
   ["phone add 1001", undefined],
@@ -76,6 +86,11 @@ const worldWith = (
         return found;
       },
       inRoom: () => running,
+    },
+    dialin: async (message) => {
+      asked.push(message);
+      if (message.action.name === "off") throw new GatewayError("UNAUTHORIZED", "Only moderators may.");
+      return `dial-in ${message.action.name}`;
     },
     numberPlan: PLAN,
     nowMs: () => NOW_MS,
@@ -143,6 +158,13 @@ test("a refusal is told with its code; the log names no number", async () => {
   expect(world.lines).toEqual([
     { level: "info", message: "command refused", fields: { code: "LIMIT_REACHED", roomId: ROOM, command: "add" } },
   ]);
+});
+
+test("dial-in is asked for in the name of the sender, and its refusals are told", async () => {
+  const world = worldWith([]);
+  await expect(world.say("!phone dialin new-pin")).resolves.toBe("dial-in new-pin");
+  expect(world.asked).toEqual([{ room: ROOM, sender: ALICE, action: { name: "new-pin" } }]);
+  await expect(world.say("!phone dialin off")).resolves.toBe("Only moderators may. (UNAUTHORIZED)");
 });
 
 test("words of an unforeseen error stay in the log", async () => {

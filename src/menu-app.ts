@@ -1,0 +1,97 @@
+/** Part of the composition root: the menu of the configuration, built of the dial-in domain, the engines and the media lobby. */
+import type { IncomingCall, SipPort } from "./calls/ports.ts";
+import { findRule } from "./calls/dispatch.ts";
+import { menuRuleOf, numberPlanOf, trunksOf } from "./config/domain.ts";
+import type { Config } from "./config/schema.ts";
+import type { Clock } from "./dialin/clock.ts";
+import { CONFERENCE_ID_DIGITS } from "./dialin/conference.ts";
+import { type Conferences, createConferences } from "./dialin/conferences.ts";
+import { languageFor } from "./dialin/language.ts";
+import { createPinCheck } from "./dialin/pin-check.ts";
+import { createPinDefence } from "./dialin/pin-defence.ts";
+import { createPinHasher } from "./dialin/pin-hash.ts";
+import { GatewayError } from "./errors.ts";
+import type { Log } from "./log.ts";
+import type { LobbyPort } from "./media/lobby-port.ts";
+import { promptFolderProblems } from "./media/spoken-prompts.ts";
+import { createMenuDesk, type MenuChoice, type MenuDesk } from "./menu-desk.ts";
+import { formatNumber } from "./numbering/format.ts";
+import type { NumberPlan } from "./numbering/number-plan.ts";
+import { parseNumber } from "./numbering/parse.ts";
+import { canonicalDigits, type PhoneNumber } from "./numbering/phone-number.ts";
+import type { Store } from "./store/store.ts";
+
+export interface Dialin {
+  /** For `!phone dialin`. */
+  readonly conferences: Conferences;
+  /** As people read them. */
+  readonly numbers: readonly string[];
+  /** Puts the menu before the calls. */
+  desk(sip: SipPort, lobby: LobbyPort): MenuDesk;
+}
+
+export interface DialinDeps {
+  readonly config: Config;
+  readonly store: Pick<Store, "conferences">;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+const parsed = (number: string, plan: NumberPlan): PhoneNumber | undefined => {
+  try {
+    return parseNumber(number, plan);
+  } catch {
+    return undefined;
+  }
+};
+
+/** A caller without a number that can be read. */
+const NOBODY: PhoneNumber = { kind: "short", digits: "", class: "short-code", country: "" };
+
+/** Undefined when the configuration has no menu. Throws CONFIG_INVALID for recordings that cannot be used. */
+export const createDialin = ({ config, store, clock, log }: DialinDeps): Dialin | undefined => {
+  const { menu } = config;
+  if (menu === undefined) return undefined;
+  const problems = menu.prompts === undefined ? [] : promptFolderProblems(menu.prompts);
+  if (problems.length > 0) throw new GatewayError("CONFIG_INVALID", `menu.prompts: ${problems.join("; ")}`);
+  const plan = numberPlanOf(config);
+  const hasher = createPinHasher();
+  const defence = createPinDefence({
+    clock,
+    onAlarm: ({ wrong, windowMs }) => log.error({ wrong, windowMs }, "many wrong PINs: somebody may be guessing them"),
+  });
+  const check = createPinCheck({ conferences: store.conferences, hasher, defence, clock });
+
+  const menuFor = ({ called, trunkId, caller }: IncomingCall): MenuChoice | undefined => {
+    const country = trunksOf(config).find(({ id }) => id === trunkId)?.inbound.country ?? plan.country;
+    const trunkPlan = { ...plan, country };
+    const number = caller.isHidden || caller.number === undefined ? undefined : parsed(caller.number, trunkPlan);
+    const rule = findRule(menuRuleOf(config), { called, trunkId, caller: number ?? NOBODY, plan: trunkPlan });
+    if (rule === undefined) return undefined;
+    const digits = number === undefined ? undefined : canonicalDigits(number);
+    return {
+      setup: { language: languageFor(digits, { trunk: menu.language }), roomDigits: CONFERENCE_ID_DIGITS },
+      ...(menu.prompts === undefined ? {} : { promptFolder: menu.prompts }),
+      ...(digits === undefined ? {} : { caller: digits }),
+    };
+  };
+
+  return {
+    conferences: createConferences({ store: store.conferences, hasher, pinDigits: menu.pinDigits }),
+    numbers: menu.numbers.map((number) => {
+      const known = parsed(number, plan);
+      return known === undefined ? number : formatNumber(known);
+    }),
+    desk: (sip, lobby) =>
+      createMenuDesk({
+        sip,
+        lobby,
+        check,
+        menuFor,
+        maxCallers: config.limits.inboundCalls,
+        maxDurationMs: config.limits.maxCallDuration.ms,
+        clock,
+        log,
+      }),
+  };
+};

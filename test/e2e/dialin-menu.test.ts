@@ -1,0 +1,72 @@
+// A phone dials the menu on the real stack: it types room number and PIN and is in the room's call, or is sent away.
+import { setTimeout as delay } from "node:timers/promises";
+import { afterAll, afterEach, beforeAll, expect, test } from "@jest/globals";
+
+import { TONES_HZ } from "../../deploy/lab/audio/tone.ts";
+import type { LabMember } from "../../deploy/lab/member/member.ts";
+import { allHear, memberEar, phoneEar } from "../support/e2e/audio.ts";
+import { type Scene, startScene } from "../support/e2e/scene.ts";
+import { until } from "../support/e2e/until.ts";
+
+const TIMEOUT_MS = 120_000;
+const MENU = "8560";
+/** Nine keys take a phone 2 s; then a person hears that the PIN was wrong. Keys that come while a PIN is checked are dropped. */
+const TYPED_AND_HEARD_MS = 4500;
+
+let scene: Scene;
+let room: string;
+
+beforeAll(async () => {
+  scene = await startScene();
+  room = await scene.createRoom({ encrypted: true });
+  await scene.lab.gateway.reconfigure({ menu: { numbers: [MENU], language: "fr" } });
+}, 600_000);
+afterEach(() => scene.reset());
+afterAll(() => scene?.stop());
+
+/** Number and PIN as the room was told them. */
+const turnOn = async (member: LabMember): Promise<{ id: string; pin: string }> => {
+  await member.sendMessage("!phone dialin on");
+  const { body } = await member.waitForMessage("Room number:", scene.lab.gateway.botUserId);
+  const digitsAfter = (word: string): string =>
+    new RegExp(`${word}: ([\\d ]+) #`).exec(body)?.[1]?.replaceAll(" ", "") ?? "";
+  return { id: digitsAfter("Room number"), pin: digitsAfter("PIN") };
+};
+
+test(
+  "room number and PIN lead a desk phone into the running encrypted call; three wrong PINs lead nowhere",
+  async () => {
+    const { lab, alice } = scene;
+    const phone = lab.phones["1001"];
+    const ghost = lab.gateway.ghost("1001");
+    const isOver = async (): Promise<boolean> => (await scene.calls(room)).every((one) => one["state"] === "ended");
+    await using atAlice = await scene.join(alice, room, TONES_HZ.alice);
+    const { id, pin } = await turnOn(atAlice);
+    expect([id, pin]).toEqual([expect.stringMatching(/^\d{6}$/), expect.stringMatching(/^\d{8}$/)]);
+
+    await phone.dial(MENU);
+    await phone.waitForEstablished();
+    await phone.press(`${id}#`);
+    await phone.press(`${pin}#`);
+    await allHear([
+      [memberEar(atAlice, ghost), phone.toneHz],
+      [phoneEar(phone), TONES_HZ.alice],
+    ]);
+    const [call] = await scene.calls(room);
+    expect(call).toMatchObject({ state: "active", direction: "inbound", number: "1001" });
+    await phone.hangup();
+    await until("the call to end", async () => (await isOver()) || undefined);
+
+    await phone.dial(MENU);
+    await phone.waitForEstablished();
+    await phone.press(`${id}#`);
+    for (let i = 0; i < 3; i++) {
+      await phone.press("00000000#");
+      await delay(TYPED_AND_HEARD_MS);
+    }
+    await phone.waitForClosed(20_000);
+    expect(await isOver()).toBe(true);
+    expect(await scene.calls(room)).toHaveLength(1);
+  },
+  TIMEOUT_MS,
+);
