@@ -9,6 +9,7 @@ import { createListener } from "./listener.ts";
 import { createMixer } from "./mixer.ts";
 import { createPhone, type Phone } from "./phone.ts";
 import { createPhoneSfu } from "./phone-sfu.ts";
+import { createRoster } from "./roster.ts";
 import type { CreateSfuClient } from "./sfu/port.ts";
 import type { CallAudioStats } from "./stats.ts";
 
@@ -44,7 +45,6 @@ export type PhoneControls = Pick<Phone, "bridge" | "setHeld" | "setMuted" | "pro
 interface Call {
   readonly phone: Phone;
   identity: string;
-  members: ReadonlySet<string>;
 }
 
 export const createConference = (deps: ConferenceDeps): Conference => {
@@ -60,15 +60,8 @@ export const createConference = (deps: ConferenceDeps): Conference => {
     if (call === undefined) throw new GatewayError("MEDIA_FAILED", "this worker does not know the call");
     return call;
   };
-  /** Identities whose connection is being closed: they are not to be heard through the SFU in their last moment. */
-  const leaving = new Set<string>();
-  const isOurs = (identity: string): boolean =>
-    leaving.has(identity) || [...calls.values()].some((call) => call.identity === identity);
-
-  /** Whoever has a token can be in the SFU's room; only members of the call are heard. */
-  const isMember = (identity: string): boolean => [...calls.values()].some(({ members }) => members.has(identity));
-
-  const sfu = createPhoneSfu({ ...deps, listener, wants: (identity) => isMember(identity) && !isOurs(identity) });
+  const roster = createRoster();
+  const sfu = createPhoneSfu({ ...deps, listener, wants: roster.wants });
 
   /** 8 kHz while all legs are G.711; once wideband, the conference stays so (switching costs everybody a gap). */
   const fitRate = (leg: Leg): void => {
@@ -87,14 +80,19 @@ export const createConference = (deps: ConferenceDeps): Conference => {
       const known = calls.get(callId);
       const phone =
         known?.phone ?? createPhone({ nowMs: deps.nowMs, isHeardHere, onFact: (fact) => onFact(callId, fact) });
-      const call = known ?? { phone, identity, members: new Set() };
+      const call = known ?? { phone, identity };
+      roster.arrived(identity);
+      if (known !== undefined) roster.departed(known.identity);
       call.identity = identity;
       calls.set(callId, call);
       phone.setRate(rateHz);
       try {
         await sfu.replace(session, phone);
       } catch (error) {
-        if (known === undefined) calls.delete(callId);
+        if (known === undefined && calls.delete(callId)) {
+          roster.setMembers(callId, []);
+          roster.departed(identity);
+        }
         throw error;
       }
     },
@@ -125,27 +123,26 @@ export const createConference = (deps: ConferenceDeps): Conference => {
       const call = calls.get(callId);
       if (call === undefined) return;
       if (key.identity === call.identity) sfu.setOwnKey(call.phone, key);
-      else if (!isOurs(key.identity)) listener.setKey(key);
+      else if (!roster.isOurs(key.identity)) listener.setKey(key);
     },
     setMembers(callId, identities) {
-      const call = calls.get(callId);
-      if (call === undefined) return;
-      call.members = new Set(identities);
-      for (const { phone } of calls.values()) phone.track.sfu?.review();
+      if (!calls.has(callId)) return;
+      roster.setMembers(callId, identities);
+      listener.review();
     },
     async leave(callId) {
       const call = calls.get(callId);
       if (call === undefined) return;
       calls.delete(callId);
+      roster.setMembers(callId, []);
       const { leg, track } = call.phone;
       const client = track.sfu;
       call.phone.leg = undefined;
       track.sfu = undefined;
-      leaving.add(call.identity);
       try {
         await Promise.all([leg?.close(), sfu.close(client)]);
       } finally {
-        leaving.delete(call.identity);
+        roster.departed(call.identity);
       }
     },
     tick() {

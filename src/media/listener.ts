@@ -43,6 +43,8 @@ export interface Listener {
   remove(client: SfuClient): void;
   /** Before a connection is closed as planned: the next one subscribes first, and resolves when it hears everybody. */
   handOver(client: SfuClient): Promise<void>;
+  /** Who is heard has changed. A connection that does not listen asks when it begins to. */
+  review(): void;
   setRate(sampleRateHz: SampleRateHz): void;
   setKey(key: MediaKey): void;
   /** Must be called with every frame of every connection; ignores those that have not got the job. */
@@ -68,8 +70,7 @@ export const createListener = (initialRateHz: SampleRateHz, nowMs: () => number)
   let next: { client: SfuClient; heard: () => void } | undefined;
   /** Of the active connection and, during a hand-over, of the next one. */
   const sources = new Map<SfuClient, Map<RemoteTrack, Source>>();
-  let lost = 0;
-  let dropped = 0;
+  let counts = { lost: 0, dropped: 0 };
   let flushedAtMs = -Infinity;
   let discardUntilMs = -Infinity;
 
@@ -135,6 +136,9 @@ export const createListener = (initialRateHz: SampleRateHz, nowMs: () => number)
       takeJob(successor);
       stop(client);
     },
+    review() {
+      for (const client of sources.keys()) client.review();
+    },
     setRate(sampleRateHz) {
       if (rateHz === sampleRateHz) return;
       rateHz = sampleRateHz;
@@ -170,19 +174,18 @@ export const createListener = (initialRateHz: SampleRateHz, nowMs: () => number)
         if (track.muted) queue.rest();
         const samples = queue.pop();
         if (samples !== undefined) mixer.add(samples);
-        const counts = queue.takeCounts();
-        lost += counts.lost;
-        dropped += counts.dropped;
+        const { lost, dropped } = queue.takeCounts();
+        counts.lost += lost;
+        counts.dropped += dropped;
       }
     },
     somebodyTalks: () => active?.remoteTracks().some((track) => !track.muted) ?? false,
     undecryptableMembers: () =>
       new Set(active?.remoteTracks().flatMap((track) => (track.undecryptable ? [track.identity] : []))).size,
     takeCounts() {
-      const counts = { lost, dropped };
-      lost = 0;
-      dropped = 0;
-      return counts;
+      const taken = counts;
+      counts = { lost: 0, dropped: 0 };
+      return taken;
     },
   };
 };

@@ -17,10 +17,13 @@ export interface Members {
   set(callId: CallId, identities: readonly string[]): void;
   /** A worker has just been asked to join this call. */
   joined(callId: CallId): void;
-  /** A phone of this room is gone. */
-  left(roomId: RoomId): void;
+  /** A phone of this room is gone from its worker. */
+  left(roomId: RoomId, worker: Worker): void;
   drop(callId: CallId): void;
 }
+
+const isSame = (one: readonly string[] | undefined, other: readonly string[]): boolean =>
+  one?.length === other.length && one.every((identity, i) => identity === other[i]);
 
 export const createMembers = (phones: ReadonlyMap<CallId, Phone>): Members => {
   const members = new Map<CallId, readonly string[]>();
@@ -35,15 +38,17 @@ export const createMembers = (phones: ReadonlyMap<CallId, Phone>): Members => {
     phone.worker.process.sendMembers({ callId, identities: [...(members.get(callId) ?? []), ...others] });
   };
 
-  /** A phone came or went: those in other workers hear it through the SFU. */
-  const sendToAll = (roomId: RoomId): void => {
+  /** A phone came to this worker or left it: those in other workers hear it through the SFU, or did. */
+  const sendToAll = (roomId: RoomId, worker: Worker): void => {
     const all = inRoom(roomId);
-    if (new Set(all.map(([, { worker }]) => worker)).size < 2) return;
+    if (all.every(([, phone]) => phone.worker === worker)) return;
     for (const [callId] of all) send(callId);
   };
 
   return {
     set(callId, identities) {
+      // Every phone of the room is told of every membership, also of those of phones, which change nothing here.
+      if (isSame(members.get(callId), identities)) return;
       members.set(callId, identities);
       if (members.size > MAX_CALLS) members.delete(members.keys().next().value!);
       send(callId);
@@ -51,7 +56,7 @@ export const createMembers = (phones: ReadonlyMap<CallId, Phone>): Members => {
     joined(callId) {
       send(callId);
       const phone = phones.get(callId);
-      if (phone !== undefined) sendToAll(phone.roomId);
+      if (phone !== undefined) sendToAll(phone.roomId, phone.worker);
     },
     left: sendToAll,
     drop(callId) {

@@ -87,7 +87,7 @@ export const createMediaPool = (options: MediaPoolOptions): MediaPool => {
     if (call === undefined) return;
     calls.delete(callId);
     workers.release(call.worker, callId, call.roomId);
-    members.left(call.roomId);
+    members.left(call.roomId, call.worker);
     if (call.stats !== undefined) options.onCallEnded?.(callId, call.stats);
   };
 
