@@ -49,7 +49,7 @@ export const createMembers = (phones: ReadonlyMap<CallId, Phone>): Members => {
     set(callId, identities) {
       // Every phone of the room is told of every membership, also of those of phones, which change nothing here.
       if (isSame(members.get(callId), identities)) return;
-      members.set(callId, identities);
+      members.set(callId, [...identities]);
       if (members.size > MAX_CALLS) members.delete(members.keys().next().value!);
       send(callId);
     },

@@ -14,7 +14,7 @@ const SILENCE: Frame = { codec: "slin", sampleRateHz: 16000, samples: new Int16A
 /** What a phone sends to the SFU: its voice, silence where there is none, and never anything late. */
 export interface OutgoingTrack {
   sfu: SfuClient | undefined;
-  /** A frame of the phone; false when it came too late (or too early) to be heard, then silence went out in its place. */
+  /** A frame of the phone; false when it came too late (or too early) to be heard, then it is lost. */
   send(frame: Frame): boolean;
   tick(): void;
   /** This process was stopped: what waits is dropped, and the track goes on at the present. */
@@ -41,6 +41,12 @@ export const createOutgoingTrack = (nowMs: () => number): OutgoingTrack => {
     for (let i = 0; i < lost; i++) clock.sent();
     return { ...frame, lost };
   };
+  /** A late frame is lost for the receivers: one that they got late, even if it were silence, would make their jitter buffers grow. */
+  const leaveOut = (): void => {
+    hasLateFrame = true;
+    track.sfu?.skip(1);
+    clock.sent();
+  };
   const catchUp = (): void => {
     if (nowMs() < discardUntilMs) return;
     behind = false;
@@ -55,8 +61,8 @@ export const createOutgoingTrack = (nowMs: () => number): OutgoingTrack => {
       if (behind) return false;
       const voice = withGap(frame);
       const verdict = clock.judge();
-      if (verdict === "late") hasLateFrame = true;
-      if (verdict !== "early") sendFrame(verdict === "late" ? SILENCE : voice);
+      if (verdict === "send") sendFrame(voice);
+      else if (verdict === "late") leaveOut();
       return verdict === "send";
     },
     tick() {

@@ -8,6 +8,7 @@ import {
   AudioStream,
   EncryptionType,
   LocalAudioTrack,
+  type RemoteTrackPublication,
   Room,
   RoomEvent,
   TrackKind,
@@ -32,10 +33,19 @@ let trackSid = "";
 let identity = "";
 let sendIndex = 0;
 
-const listen = async (stream: AudioStream, from: string): Promise<void> => {
-  const frames = heard.get(from) ?? [];
+/** rtc-node 1.1.0 now and then gives no frame at all of one of two tracks that come at once; subscribing again helps. */
+const FIRST_FRAME_WITHIN_MS = 1000;
+const RESUBSCRIBE_AFTER_MS = 300;
+
+const listen = async (stream: AudioStream, publication: RemoteTrackPublication, from: string): Promise<void> => {
+  const frames: Int16Array[] = [];
   heard.set(from, frames);
+  const renewal = setTimeout(() => {
+    publication.setSubscribed(false);
+    setTimeout(() => publication.setSubscribed(true), RESUBSCRIBE_AFTER_MS);
+  }, FIRST_FRAME_WITHIN_MS);
   for await (const frame of stream) {
+    clearTimeout(renewal);
     frames.push(frame.data);
     if (frames.length > KEPT_FRAMES) frames.shift();
     if (onset?.identity !== from) continue;
@@ -69,9 +79,9 @@ const speak = async (source: AudioSource): Promise<void> => {
 
 const join = async (request: Extract<TalkerRequest, { type: "join" }>): Promise<void> => {
   identity = request.identity;
-  room.on(RoomEvent.TrackSubscribed, (track, _publication, participant) => {
+  room.on(RoomEvent.TrackSubscribed, (track, publication, participant) => {
     if (track.kind !== TrackKind.KIND_AUDIO) return;
-    void listen(new AudioStream(track, { sampleRate: RATE_HZ, numChannels: 1 }), participant.identity);
+    void listen(new AudioStream(track, { sampleRate: RATE_HZ, numChannels: 1 }), publication, participant.identity);
   });
   room.on(RoomEvent.ParticipantDisconnected, (participant) => heard.delete(participant.identity));
   const e2ee = {
