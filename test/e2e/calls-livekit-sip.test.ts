@@ -5,9 +5,9 @@ import { afterAll, afterEach, beforeAll, expect, test } from "@jest/globals";
 import { TONES_HZ } from "../../deploy/lab/audio/tone.ts";
 import type { LabMemberProcess } from "../../deploy/lab/member/process.ts";
 import { OUTSIDE_NUMBERS } from "../../deploy/lab/outside-world.ts";
-import { allHear, memberEar, memberGoesDeaf, outsideEar, phoneEar } from "../support/e2e/audio.ts";
+import { allHear, memberEar, outsideEar, phoneEar } from "../support/e2e/audio.ts";
 import { leftOf, legRooms } from "../support/e2e/leftovers.ts";
-import { workerWithCall } from "../support/e2e/processes.ts";
+import { killWorkerWithCall } from "../support/e2e/processes.ts";
 import { type Scene, startScene } from "../support/e2e/scene.ts";
 
 const TIMEOUT_MS = 90_000;
@@ -210,8 +210,7 @@ test(
     await atAlice.invite(ghost);
     await hearEachOther();
 
-    process.kill(await workerWithCall(lab), "SIGKILL");
-    await memberGoesDeaf(atAlice, phone.toneHz);
+    await killWorkerWithCall(lab);
     await hearEachOther();
     expect(phone.state).toBe("established");
 

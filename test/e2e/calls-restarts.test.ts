@@ -10,12 +10,11 @@ import {
   phoneRecorded,
   longestGapMs,
   memberEar,
-  memberGoesDeaf,
   nowMs,
   phoneEar,
 } from "../support/e2e/audio.ts";
 import { type GhostInRoom, leftOf } from "../support/e2e/leftovers.ts";
-import { restartLivekit, workerWithCall } from "../support/e2e/processes.ts";
+import { killWorkerWithCall, restartLivekit } from "../support/e2e/processes.ts";
 import { type Scene, startScene } from "../support/e2e/scene.ts";
 
 const TIMEOUT_MS = 90_000;
@@ -61,36 +60,13 @@ test(
   async () => {
     const phone = scene.lab.phones["1001"];
     await using stage = await startCall();
-    process.kill(await workerWithCall(scene.lab), "SIGKILL");
-    // The tone breaks off, so what is heard next is the new worker's.
-    await memberGoesDeaf(stage.atAlice, phone.toneHz);
+    await killWorkerWithCall(scene.lab);
     await stage.hearEachOther();
     expect(longestGapMs(await heardByMember(stage.atAlice), phone.toneHz)).toBeLessThan(5000);
     expect(longestGapMs(await phoneRecorded(phone).recording(), TONES_HZ.alice)).toBeLessThan(5000);
     expect(phone.state).toBe("established");
     expect(await scene.calls(stage.roomId)).toMatchObject([{ state: "active" }]);
     expect(await scene.lab.gateway.metrics()).toMatch(/^mrtc_sip_gateway_workers_restarted_total [1-9]/m);
-
-    const hungUpAtMs = performance.now();
-    await phone.hangup();
-    await scene.expectNothingLeft(stage, hungUpAtMs);
-  },
-  TIMEOUT_MS,
-);
-
-test(
-  "a call goes on when the SFU has been restarted",
-  async () => {
-    const phone = scene.lab.phones["1001"];
-    await using stage = await startCall();
-    livekit = await restartLivekit(scene.lab);
-    const restartedAtMs = nowMs();
-    await Promise.all([
-      stage.atAlice.hear(stage.ghost, phone.toneHz, { sinceMs: restartedAtMs, withinMs: 20_000 }),
-      phoneEar(phone).hear(TONES_HZ.alice, 20_000),
-    ]);
-    expect(phone.state).toBe("established");
-    expect(await scene.calls(stage.roomId)).toMatchObject([{ state: "active" }]);
 
     const hungUpAtMs = performance.now();
     await phone.hangup();
@@ -142,6 +118,28 @@ test(
     // And the number can be called again.
     await stage.atAlice.invite(stage.ghost);
     await stage.hearEachOther();
+  },
+  TIMEOUT_MS,
+);
+
+test(
+  "a call goes on when the SFU has been restarted",
+  async () => {
+    const phone = scene.lab.phones["1001"];
+    await using stage = await startCall();
+    livekit = await restartLivekit(scene.lab);
+    const restartedAtMs = nowMs();
+    await Promise.all([
+      stage.atAlice.hear(stage.ghost, phone.toneHz, { sinceMs: restartedAtMs, withinMs: 20_000 }),
+      phoneEar(phone).hear(TONES_HZ.alice, 20_000),
+    ]);
+    expect(phone.state).toBe("established");
+    expect(await scene.calls(stage.roomId)).toMatchObject([{ state: "active" }]);
+
+    const hungUpAtMs = performance.now();
+    await phone.hangup();
+    // What a killed SFU has in Redis of its last participants stays there for a while, as this one may.
+    await scene.expectNothingLeft(stage, hungUpAtMs, (what) => !what.startsWith("SFU participant"));
   },
   TIMEOUT_MS,
 );

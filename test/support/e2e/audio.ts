@@ -119,16 +119,11 @@ const memberHears = async (member: LabMember, frequencyHz: number, sinceMs: numb
     (tone) => Math.abs(tone.frequencyHz - frequencyHz) <= 10 && tone.levelDbfs > AUDIBLE_DBFS,
   );
 
-/** Waits for a moment in which a member of the call does not hear a tone. */
-export async function memberGoesDeaf(member: LabMember, frequencyHz: number): Promise<void> {
+/** Waits for a moment in which a member of the call does not hear a tone, and then makes sure of it for `forMs`. */
+export async function memberStaysDeaf(member: LabMember, frequencyHz: number, forMs: number): Promise<void> {
   await until(`${member.userId} not to hear ${frequencyHz} Hz`, async () =>
     (await memberHears(member, frequencyHz, nowMs() - 300)) ? undefined : true,
   );
-}
-
-/** The same, and then makes sure of it for `forMs`. */
-export async function memberStaysDeaf(member: LabMember, frequencyHz: number, forMs: number): Promise<void> {
-  await memberGoesDeaf(member, frequencyHz);
   const sinceMs = nowMs();
   await delay(forMs);
   if (await memberHears(member, frequencyHz, sinceMs)) {

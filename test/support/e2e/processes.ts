@@ -5,6 +5,8 @@ import { join } from "node:path";
 import { installLivekitServer } from "../../../deploy/lab/install/livekit-server.ts";
 import type { Lab } from "../../../deploy/lab/lab.ts";
 import { answersHttp, type ServerProcess, startServer } from "../../../deploy/lab/process.ts";
+import { metric } from "./metrics.ts";
+import { until } from "./until.ts";
 
 const childrenOf = async (pid: number): Promise<number[]> => {
   const children = await readFile(`/proc/${pid}/task/${pid}/children`, "utf8");
@@ -19,7 +21,7 @@ const openSockets = async (pid: number): Promise<number> => {
 };
 
 /** The media worker that carries the only call of the gateway. */
-export const workerWithCall = async (lab: Lab): Promise<number> => {
+const workerWithCall = async (lab: Lab): Promise<number> => {
   const workers = await childrenOf(lab.gateway.process().pid);
   const sockets = await Promise.all(workers.map(async (pid) => ({ pid, count: await openSockets(pid) })));
   const [busiest, next] = sockets.sort((a, b) => b.count - a.count);
@@ -27,6 +29,15 @@ export const workerWithCall = async (lab: Lab): Promise<number> => {
     throw new Error(`no media worker stands out: ${JSON.stringify(sockets)}`);
   }
   return busiest.pid;
+};
+
+/** Kills that worker; resolves when the gateway has noticed, so that what is heard from then on is the new one's. */
+export const killWorkerWithCall = async (lab: Lab): Promise<void> => {
+  const before = await metric(lab, "workers_restarted_total");
+  process.kill(await workerWithCall(lab), "SIGKILL");
+  await until("the gateway to replace its media worker", async () =>
+    (await metric(lab, "workers_restarted_total")) > before ? true : undefined,
+  );
 };
 
 /** Kills livekit-server and starts it again with the same configuration and ports. The new one has to be stopped by the caller. */

@@ -46,7 +46,7 @@ export interface Scene {
   /** The call when it has ended. */
   waitForEnd(callId: string, withinMs?: number): Promise<ApiCall>;
   /** Membership, SFU participant, device, delayed leave, channels and leg room are all gone within 2 s of `sinceMs` (performance.now). */
-  expectNothingLeft(what: GhostInRoom, sinceMs: number): Promise<void>;
+  expectNothingLeft(what: GhostInRoom, sinceMs: number, counts?: (left: string) => boolean): Promise<void>;
   waitForRoomMembership(what: GhostInRoom, membership: string, withinMs?: number): Promise<void>;
   /** Ends what a failed test may have left, so that the next one begins with idle phones. */
   reset(): Promise<void>;
@@ -159,12 +159,12 @@ function createScene(lab: Lab, people: People): Scene {
         { withinMs, seen: () => seen },
       );
     },
-    expectNothingLeft: async (what, sinceMs) => {
+    expectNothingLeft: async (what, sinceMs, counts = () => true) => {
       let seen: string[] = [];
       await until(
         `nothing to be left of ${what.ghost}`,
         async () => {
-          seen = await leftOf(lab, what);
+          seen = (await leftOf(lab, what)).filter(counts);
           return seen.length === 0 ? true : undefined;
         },
         { withinMs: sinceMs + GONE_WITHIN_MS - performance.now(), seen: () => seen },
