@@ -17,6 +17,7 @@ import {
 } from "@livekit/rtc-node";
 
 import { KeyDerivationFunction, setMemberKey, setSendKeyIndex } from "../../../src/media/sfu/native-workarounds.ts";
+import { createSubscription, type Subscription } from "../../../src/media/sfu/subscription.ts";
 import { createTone, monotonicMs, onsetOf, toneLevel } from "./tones.ts";
 import type { TalkerAnswer, TalkerRequest } from "./talker.ts";
 
@@ -33,19 +34,25 @@ let trackSid = "";
 let identity = "";
 let sendIndex = 0;
 
-/** rtc-node 1.1.0 now and then gives no frame at all of one of two tracks that come at once; subscribing again helps. */
-const FIRST_FRAME_WITHIN_MS = 1000;
-const RESUBSCRIBE_AFTER_MS = 300;
+/** rtc-node 1.1.0 now and then gives no frame at all of one of two tracks that come at once: subscribed again until there is one. */
+const subscriptions = new Map<string, Subscription>();
+const subscriptionTo = (publication: RemoteTrackPublication): Subscription => {
+  const sid = publication.sid ?? "";
+  const subscription = subscriptions.get(sid) ?? createSubscription(publication);
+  subscriptions.set(sid, subscription);
+  subscription.want(true);
+  return subscription;
+};
+const forget = (sid: string | undefined): void => {
+  subscriptions.get(sid ?? "")?.close();
+  subscriptions.delete(sid ?? "");
+};
 
-const listen = async (stream: AudioStream, publication: RemoteTrackPublication, from: string): Promise<void> => {
+const listen = async (stream: AudioStream, subscription: Subscription, from: string): Promise<void> => {
   const frames: Int16Array[] = [];
   heard.set(from, frames);
-  const renewal = setTimeout(() => {
-    publication.setSubscribed(false);
-    setTimeout(() => publication.setSubscribed(true), RESUBSCRIBE_AFTER_MS);
-  }, FIRST_FRAME_WITHIN_MS);
   for await (const frame of stream) {
-    clearTimeout(renewal);
+    subscription.arrived();
     frames.push(frame.data);
     if (frames.length > KEPT_FRAMES) frames.shift();
     if (onset?.identity !== from) continue;
@@ -81,8 +88,13 @@ const join = async (request: Extract<TalkerRequest, { type: "join" }>): Promise<
   identity = request.identity;
   room.on(RoomEvent.TrackSubscribed, (track, publication, participant) => {
     if (track.kind !== TrackKind.KIND_AUDIO) return;
-    void listen(new AudioStream(track, { sampleRate: RATE_HZ, numChannels: 1 }), publication, participant.identity);
+    void listen(
+      new AudioStream(track, { sampleRate: RATE_HZ, numChannels: 1 }),
+      subscriptionTo(publication),
+      participant.identity,
+    );
   });
+  room.on(RoomEvent.TrackUnpublished, (publication) => forget(publication.sid));
   room.on(RoomEvent.ParticipantDisconnected, (participant) => heard.delete(participant.identity));
   const e2ee = {
     encryptionType: EncryptionType.GCM,
