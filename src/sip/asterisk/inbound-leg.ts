@@ -8,6 +8,7 @@ import type { Log } from "../../log.ts";
 import { type AriChannelEvent, channelOf } from "./ari-events.ts";
 import { type LegEnd, legEndOf } from "./causes.ts";
 import type { Leg } from "./leg.ts";
+import { createLegMedia } from "./leg-media.ts";
 import type { LegResources } from "./leg-resources.ts";
 
 /** A channel that is hung up is gone from the application a few ms later. */
@@ -61,6 +62,7 @@ export const createInboundLeg = ({ legId, resources, log, onReleased }: InboundL
   const gone = Promise.withResolvers<void>();
 
   const isEnding = (): boolean => state.ended !== undefined || state.endedByUs !== undefined;
+  const media = createLegMedia({ legId, resources, log, isEnding });
   const tell = (fact: LegFact): void => {
     if (state.ended === undefined) state.onFact?.(fact);
   };
@@ -100,16 +102,11 @@ export const createInboundLeg = ({ legId, resources, log, onReleased }: InboundL
     void hangup(outcome);
   };
 
-  const joinMedia = (channel: string): void => {
-    if (isEnding()) return;
-    resources.joinMedia(channel).catch((error: unknown) => log.warn({ legId, error }, "media could not join the call"));
-  };
-
   const prepare = async (): Promise<void> => {
     const longest = String(Math.ceil((LONGEST_RING_MS + state.maxDurationMs) / 1000));
     await Promise.all([
       resources.ring({ "TIMEOUT(absolute)": longest }),
-      resources.addMedia().then((media) => tell({ type: "leg.mediaReady", media })),
+      resources.addMedia().then((access) => tell({ type: "leg.mediaReady", media: access })),
     ]);
   };
 
@@ -143,8 +140,7 @@ export const createInboundLeg = ({ legId, resources, log, onReleased }: InboundL
     handle: (event: AriChannelEvent) => {
       const { id } = channelOf(event);
       if (id !== resources.phone) {
-        if (event.type === "ChannelDestroyed") resources.forgetMedia(id);
-        else if (event.type === "StasisStart" && resources.isMedia(id)) joinMedia(id);
+        media.handle(event);
         return;
       }
       switch (event.type) {
@@ -168,22 +164,16 @@ export const createInboundLeg = ({ legId, resources, log, onReleased }: InboundL
       }
     },
 
-    catchUp: ({ channels, bridges }) => {
-      if (!channels.some(({ id }) => id === resources.phone)) {
+    catchUp: (snapshot) => {
+      if (!snapshot.channels.some(({ id }) => id === resources.phone)) {
         const outcome = state.answeredAtMs === undefined ? "cancelled" : "completed";
         const text = "ended while the connection to Asterisk was lost";
         void end({ outcome, cause: { text }, tryNextTrunk: false });
         return;
       }
-      const members = new Set(bridges.find(({ id }) => id === resources.bridge)?.channels);
-      for (const { id, state: channelState } of channels) {
-        if (resources.isMedia(id) && channelState === "Up" && !members.has(id)) joinMedia(id);
-      }
+      media.catchUp(snapshot);
     },
 
-    renewMedia: async () => {
-      if (isEnding()) throw new GatewayError("MEDIA_FAILED", "The phone has hung up");
-      return await resources.renewMedia();
-    },
+    renewMedia: media.renew,
   };
 };

@@ -2,13 +2,13 @@ import { setTimeout as delay } from "node:timers/promises";
 
 import { type Outcome, OUTCOME_FACTS } from "../../calls/outcome.ts";
 import type { DialRequest, LegFact, LegMedia } from "../../calls/ports.ts";
-import { GatewayError } from "../../errors.ts";
 import type { Log } from "../../log.ts";
 import { type AriChannelEvent, channelOf } from "./ari-events.ts";
 import type { AriBridge, AriChannel } from "./ari-rest.ts";
 import { callerIdVariables } from "./caller-id.ts";
 import type { LegEnd } from "./causes.ts";
 import { createLegProgress } from "./leg-progress.ts";
+import { createLegMedia } from "./leg-media.ts";
 import type { LegResources } from "./leg-resources.ts";
 
 /** Asterisk puts a created channel into the application, and drops one that is hung up, a few ms after the request. */
@@ -73,6 +73,7 @@ export const createLeg = (request: DialRequest, deps: LegDeps): OutboundLeg => {
   let joined: Promise<void> = Promise.resolve();
 
   const isEnding = (): boolean => state.released !== undefined || state.endedByUs !== undefined;
+  const media = createLegMedia({ legId, resources, log, isEnding });
   const tell = (fact: LegFact): void => {
     if (state.released === undefined) onFact(fact);
   };
@@ -162,17 +163,9 @@ export const createLeg = (request: DialRequest, deps: LegDeps): OutboundLeg => {
     }
   };
 
-  const joinMedia = (channel: string): void => {
-    if (isEnding()) return;
-    resources.joinMedia(channel).catch((error: unknown) => log.warn({ legId, error }, "media could not join the call"));
-  };
-
-  const catchUp = ({ channels, bridges }: AriSnapshot): void => {
-    progress.found(channels.find(({ id }) => id === resources.phone)?.state);
-    const members = new Set(bridges.find(({ id }) => id === resources.bridge)?.channels);
-    for (const { id, state: channelState } of channels) {
-      if (resources.isMedia(id) && channelState === "Up" && !members.has(id)) joinMedia(id);
-    }
+  const catchUp = (snapshot: AriSnapshot): void => {
+    progress.found(snapshot.channels.find(({ id }) => id === resources.phone)?.state);
+    media.catchUp(snapshot);
   };
 
   return {
@@ -185,13 +178,9 @@ export const createLeg = (request: DialRequest, deps: LegDeps): OutboundLeg => {
     handle: (event) => {
       const { id } = channelOf(event);
       if (id === resources.phone) progress.handle(event);
-      else if (event.type === "ChannelDestroyed") resources.forgetMedia(id);
-      else if (event.type === "StasisStart" && resources.isMedia(id)) joinMedia(id);
+      else media.handle(event);
     },
 
-    renewMedia: async () => {
-      if (isEnding()) throw new GatewayError("MEDIA_FAILED", "The phone has hung up");
-      return await resources.renewMedia();
-    },
+    renewMedia: media.renew,
   };
 };
