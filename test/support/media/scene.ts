@@ -1,10 +1,6 @@
-import { join } from "node:path";
+import { AccessToken } from "livekit-server-sdk";
 
-import { AccessToken, RoomServiceClient } from "livekit-server-sdk";
-
-import { installLivekitServer } from "../../../deploy/lab/install/livekit-server.ts";
 import { type Lab, startLab } from "../../../deploy/lab/lab.ts";
-import { answersHttp, type ServerProcess, startServer } from "../../../deploy/lab/process.ts";
 import type { MediaFact, SfuAccess } from "../../../src/calls/ports.ts";
 import { type CallId, callId, type RoomId, roomId } from "../../../src/ids.ts";
 import type { Log } from "../../../src/log.ts";
@@ -38,11 +34,6 @@ export interface Scene extends AsyncDisposable {
   phone(identity: string, options: PhoneOptions): Promise<ScenePhone>;
   /** Joins, attaches and bridges a phone again. */
   rejoin(phone: ScenePhone): Promise<void>;
-  /** Joins the SFU again with a phone whose leg is still attached. */
-  rejoinSfu(phone: ScenePhone): Promise<void>;
-  removeParticipant(identity: string): Promise<void>;
-  /** Kills the SFU and starts it again at the same address. */
-  restartSfu(): Promise<void>;
 }
 
 export interface PhoneOptions {
@@ -60,7 +51,6 @@ export const startScene = async (options: Partial<MediaPoolOptions> = {}): Promi
   const pool = createMediaPool({ log: collectLog(logLines), sfuClient, ...options });
   const room = roomId(`!${crypto.randomUUID()}`);
   const talkers: Talker[] = [];
-  let restarted: ServerProcess | undefined;
   const members: string[] = [];
   const phones: CallId[] = [];
   const tellMembers = (): void => {
@@ -135,28 +125,10 @@ export const startScene = async (options: Partial<MediaPoolOptions> = {}): Promi
       return phone;
     },
     rejoin: connect,
-    rejoinSfu: joinSfu,
-    async removeParticipant(identity) {
-      const { httpUrl, apiKey, apiSecret } = lab.livekit;
-      await new RoomServiceClient(httpUrl, apiKey, apiSecret).removeParticipant(room, identity);
-    },
-    async restartSfu() {
-      await lab.process("livekit").kill();
-      restarted = await startServer({
-        name: "livekit",
-        command: await installLivekitServer(() => {}),
-        args: ["--config", join(lab.folder, "livekit.yaml")],
-        logFile: lab.log("livekit"),
-        ready: answersHttp(`${lab.livekit.httpUrl}/`),
-        hint: "the first start worked: look at the end of its log",
-        stopGraceMs: 300,
-      });
-    },
     async [Symbol.asyncDispose]() {
       await pool.close();
       await Promise.all(talkers.map((talker) => talker.close()));
       await asterisk.close();
-      await restarted?.stop();
       await lab.stop();
     },
   };
