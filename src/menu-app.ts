@@ -70,7 +70,11 @@ export const createDialin = ({ config, store, clock, log }: DialinDeps): Dialin 
     if (rule === undefined) return undefined;
     const digits = number === undefined ? undefined : canonicalDigits(number);
     return {
-      setup: { language: languageFor(digits, { trunk: menu.language }), roomDigits: CONFERENCE_ID_DIGITS },
+      setup: {
+        language: languageFor(digits, { trunk: menu.language }),
+        roomDigits: CONFERENCE_ID_DIGITS,
+        pinDigits: menu.pinDigits,
+      },
       ...(menu.prompts === undefined ? {} : { promptFolder: menu.prompts }),
       ...(digits === undefined ? {} : { caller: digits }),
     };

@@ -1,4 +1,4 @@
-/** The bars of issue 3 as data. A measurement gives samples by the names used here; a bar without samples is not met. */
+/** The bars as data. A measurement gives samples by the names used here; a bar without samples is not met. */
 import { median, p95, percentile } from "./stats.ts";
 
 export type Unit = "ms" | "% of a core" | "x" | "MB" | "%" | "left";
@@ -41,6 +41,18 @@ export const BARS = {
   cpu: { figure: "CPU per phone, 10 phones", unit: "% of a core", judgedBy: "median", limit: 5 },
   "cpu-growth": { figure: "CPU per phone, 15 phones ÷ 10 phones", unit: "x", judgedBy: "median", limit: 1.2 },
   memory: { figure: "memory per phone", unit: "MB", judgedBy: "median", limit: 14 },
+  "dial-in-ring": { figure: "phone dials in: INVITE → 180", unit: "ms", judgedBy: "p95", limit: 150 },
+  "dial-in-in": { figure: "phone dials in: INVITE → heard in the conference", unit: "ms", judgedBy: "p95", limit: 900 },
+  "dial-in-out": {
+    figure: "phone dials in: INVITE → hears the conference, old key",
+    unit: "ms",
+    judgedBy: "p95",
+    limit: 2000,
+  },
+  "pin-in": { figure: "last PIN digit → heard in the conference", unit: "ms", judgedBy: "p95", limit: 700 },
+  "pin-out": { figure: "last PIN digit → hears the conference, old key", unit: "ms", judgedBy: "p95", limit: 1800 },
+  "key-icon": { figure: "end of *6 → icon in Element Call", unit: "ms", judgedBy: "p95", limit: 500 },
+  crowd: { figure: "40 phones dial within 2 s: each heard and hearing", unit: "ms", judgedBy: "most", limit: 10_000 },
   "left-devices": { figure: "ghost devices after 200 calls", unit: "left", judgedBy: "most", limit: 0 },
   "left-memberships": { figure: "memberships after 200 calls", unit: "left", judgedBy: "most", limit: 0 },
   "left-participants": { figure: "SFU participants after 200 calls", unit: "left", judgedBy: "most", limit: 0 },

@@ -61,18 +61,18 @@ export const until = async (what: string, look: () => Promise<boolean>): Promise
   }
 };
 
+/** js-sdk makes no other key until the one that follows a leave is in use, 1 s after the membership went. */
+export const waitForNewKey = async (talker: LabMember, sinceMs: number): Promise<void> => {
+  if ((await talker.ownKeySinceMs()) === undefined) return;
+  await until("the talker to change its key", async () => ((await talker.ownKeySinceMs()) ?? 0) > sinceMs);
+};
+
 export const createCaller = (
   dial: Dial,
   talker: LabMember,
   telephones: Telephones,
 ): ((options: CallOptions) => Promise<Call>) => {
   let used = 0;
-
-  /** js-sdk makes no other key until the one that follows a leave is in use, 1 s after the membership went. */
-  const waitForNewKey = async (sinceMs: number): Promise<void> => {
-    if ((await talker.ownKeySinceMs()) === undefined) return;
-    await until("the talker to change its key", async () => ((await talker.ownKeySinceMs()) ?? 0) > sinceMs);
-  };
 
   return async (options) => {
     const number = options.number ?? `+${FIRST_NUMBER + used++}`;
@@ -107,7 +107,7 @@ export const createCaller = (
         const hungUpAtMs = nowMs();
         phone.hangUp();
         await dialled.waitForEnd();
-        await waitForNewKey(hungUpAtMs);
+        await waitForNewKey(talker, hungUpAtMs);
       },
     };
   };

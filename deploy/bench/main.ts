@@ -10,19 +10,32 @@ import { findLivekitSip } from "../lab/servers/livekit-sip.ts";
 import { describeMachine, isBusy, loadNow } from "./machine.ts";
 import type { Measurement } from "./measurement.ts";
 import { cost } from "./measurements/cost.ts";
+import { crowd } from "./measurements/crowd.ts";
 import { delays } from "./measurements/delay.ts";
+import { dialIn } from "./measurements/dial-in.ts";
+import { keypad } from "./measurements/keypad.ts";
 import { leaks } from "./measurements/leaks.ts";
 import { answer, fresh } from "./measurements/setup.ts";
 import { soak } from "./measurements/soak.ts";
 import { type Engine, ENGINES } from "./stage.ts";
 import { verdictTable } from "./table.ts";
 
-const MEASUREMENTS = { answer, fresh, delay: delays, cost, leaks } as const satisfies Record<string, Measurement>;
+const MEASUREMENTS = {
+  answer,
+  fresh,
+  "dial-in": dialIn,
+  crowd,
+  keypad,
+  delay: delays,
+  cost,
+  leaks,
+} as const satisfies Record<string, Measurement>;
 type MeasurementName = keyof typeof MEASUREMENTS;
 const NAMES = Object.keys(MEASUREMENTS) as MeasurementName[];
-/** Without a gateway there is nothing that it could leave behind. */
+/** Without a gateway there is nothing that it could leave behind, and no number to dial. */
+const NEED_GATEWAY = new Set<MeasurementName>(["leaks", "dial-in", "crowd", "keypad"]);
 const measurementsOf = (engine: Engine): readonly MeasurementName[] =>
-  names.filter((name) => engine !== "livekit-sip-direct" || name !== "leaks");
+  names.filter((name) => engine !== "livekit-sip-direct" || !NEED_GATEWAY.has(name));
 
 const HELP = `npm run bench                      measures all figures and prints them with their bars
 npm run bench -- --check           the bars only (engine asterisk, about 25 minutes); exits 1 and names each that is not met

@@ -133,6 +133,20 @@ const dialIn = async ({ lab, members: { alice, bob } }: Stage, report: Report): 
     return undefined;
   });
   await report.step("alice, bob and 1001 hear each other again", () => everyoneHearsEveryone(sides, report));
+  await report.step("1001 presses *6: its icon shows that it is muted, and again that it is not", async () => {
+    for (const microphone of ["off", "on"] as const) {
+      await desk.press("*6");
+      await Promise.all([alice, bob].map((member) => member.waitForTile(DESK_TILE, { is: { microphone } })));
+    }
+    return undefined;
+  });
+  await report.step("1001 presses *9: its hand is up, and down again", async () => {
+    for (const handRaised of [true, false]) {
+      await desk.press("*9");
+      await Promise.all([alice, bob].map((member) => member.waitForTile(DESK_TILE, { is: { handRaised } })));
+    }
+    return undefined;
+  });
   await report.step("1001 hangs up; nothing of it stays", async () => {
     await desk.hangup();
     await Promise.all([alice.waitForNoTile(DESK_TILE), bob.waitForNoTile(DESK_TILE)]);

@@ -139,3 +139,13 @@ export async function freeTcpPort(): Promise<number> {
   await once(server, "close");
   return port;
 }
+
+/** A UDP port that is free now, chosen by the kernel. */
+export async function freeUdpPort(): Promise<number> {
+  const socket = createSocket("udp4").bind(0, "127.0.0.1");
+  await once(socket, "listening");
+  const { port } = socket.address();
+  socket.close();
+  await once(socket, "close");
+  return port;
+}

@@ -75,6 +75,15 @@ test.each(combinations)(
     ]);
     expect(await lab.gateway.metrics()).toMatch(/^mrtc_sip_gateway_unreadable_members_total 0$/m);
 
+    await phone.press("*6");
+    await atAlice.waitForTile("1001", { is: { microphone: "off", speaking: false } });
+    await phone.press("*6");
+    await atAlice.waitForTile("1001", { is: { microphone: "on", speaking: true } });
+    await phone.press("*9");
+    await atAlice.waitForTile("1001", { is: { handRaised: true } });
+    await phone.press("*9");
+    await atAlice.waitForTile("1001", { is: { handRaised: false } });
+
     const hungUpAtMs = performance.now();
     await phone.hangup();
     await Promise.all([

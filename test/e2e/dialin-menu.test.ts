@@ -3,7 +3,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, expect, test } from "@jest/globals";
 
 import { TONES_HZ } from "../../deploy/lab/audio/tone.ts";
-import type { LabMember } from "../../deploy/lab/member/member.ts";
+import { turnOnDialIn } from "../../deploy/lab/dial-in.ts";
 import { allHear, memberEar, phoneEar } from "../support/e2e/audio.ts";
 import { type Scene, startScene } from "../support/e2e/scene.ts";
 import { until } from "../support/e2e/until.ts";
@@ -24,15 +24,6 @@ beforeAll(async () => {
 afterEach(() => scene.reset());
 afterAll(() => scene?.stop());
 
-/** Number and PIN as the room was told them. */
-const turnOn = async (member: LabMember): Promise<{ id: string; pin: string }> => {
-  await member.sendMessage("!phone dialin on");
-  const { body } = await member.waitForMessage("Room number:", scene.lab.gateway.botUserId);
-  const digitsAfter = (word: string): string =>
-    new RegExp(`${word}: ([\\d ]+) #`).exec(body)?.[1]?.replaceAll(" ", "") ?? "";
-  return { id: digitsAfter("Room number"), pin: digitsAfter("PIN") };
-};
-
 test(
   "room number and PIN lead a desk phone into the running encrypted call; three wrong PINs lead nowhere",
   async () => {
@@ -41,7 +32,7 @@ test(
     const ghost = lab.gateway.ghost("1001");
     const isOver = async (): Promise<boolean> => (await scene.calls(room)).every((one) => one["state"] === "ended");
     await using atAlice = await scene.join(alice, room, TONES_HZ.alice);
-    const { id, pin } = await turnOn(atAlice);
+    const { id, pin } = await turnOnDialIn(atAlice, lab.gateway.botUserId);
     expect([id, pin]).toEqual([expect.stringMatching(/^\d{6}$/), expect.stringMatching(/^\d{8}$/)]);
 
     await phone.dial(MENU);

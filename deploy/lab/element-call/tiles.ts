@@ -8,6 +8,7 @@ export interface Tile {
   /** The icon beside the name; `unknown` when the tile shows none. */
   readonly microphone: "on" | "off" | "unknown";
   readonly speaking: boolean;
+  readonly handRaised: boolean;
   /** The avatar shows a picture, not a letter. */
   readonly picture: boolean;
   /** Element Call's warning that this member's media is not encrypted. */
@@ -22,6 +23,7 @@ const READ_TILES = `[...document.querySelectorAll('[data-testid="videoTile"]')].
     status: [...tile.querySelectorAll('[class*="_status_"]')].map((element) => element.textContent).join(" "),
     microphone: labels.includes("Microphone on") ? "on" : labels.includes("Microphone off") ? "off" : "unknown",
     speaking: /_speaking_/.test(tile.className),
+    handRaised: [...tile.querySelectorAll('[class*="_reactionIndicatorWidget_"]')].some((one) => one.textContent.includes("✋")),
     picture: [...tile.querySelectorAll("img")].some((image) => image.complete && image.naturalWidth > 0),
     unencrypted: labels.includes("Not encrypted"),
   };

@@ -1,12 +1,19 @@
-/** RTP of one leg (RFC 3550, RFC 3551): A-law or µ-law, 20 ms, and RFC 4733 keys in. */
+/** RTP of one leg (RFC 3550, RFC 3551): A-law or µ-law, 20 ms, and keys both ways (RFC 4733). */
 import { randomBytes } from "node:crypto";
 import { createSocket } from "node:dgram";
+import { setTimeout as delay } from "node:timers/promises";
 import { decodeG711, encodeG711 } from "../../../src/media/codecs/g711.ts";
 
 export const SAMPLES_PER_FRAME = 160;
 const HEADER_BYTES = 12;
 const DTMF_PAYLOAD_TYPE = 101;
 const KEYS = "0123456789*#ABCD";
+const FRAME_MS = 20;
+/** A key is held for 100 ms, its end is told three times (RFC 4733 section 2.5.1.4), and the next one waits a little. */
+const KEY_FRAMES = 5;
+const KEY_ENDS = 3;
+const KEY_PAUSE_MS = 60;
+const KEY_VOLUME = 10;
 
 /** Static payload types of RFC 3551. */
 const LAWS = { 0: "ulaw", 8: "alaw" } as const;
@@ -20,6 +27,8 @@ export interface RtpLeg {
   connect(remoteSdp: string): void;
   /** 160 samples at 8 kHz. */
   send(samples: Int16Array): void;
+  /** One key, in place of audio; resolves when the next one may follow, with the moment (epoch ms) at which it was let go. */
+  press(key: string): Promise<number>;
   readonly lastReceivedMs: () => number;
   close(): void;
 }
@@ -60,6 +69,25 @@ export const createRtpLeg = async (
   let remote: { host: string; port: number; payloadType: PayloadType } | undefined;
   let lastReceivedMs = performance.now();
   let lastKeyTimestamp = -1;
+  let isPressing = false;
+
+  const write = (payloadType: number, marker: boolean, at: number, payload: Uint8Array): void => {
+    if (remote === undefined) return;
+    const packet = Buffer.alloc(HEADER_BYTES + payload.length);
+    packet[0] = 0x80;
+    packet[1] = payloadType | (marker ? 0x80 : 0);
+    packet.writeUInt16BE(sequence, 2);
+    packet.writeUInt32BE(at, 4);
+    packet.writeUInt32BE(ssrc, 8);
+    packet.set(payload, HEADER_BYTES);
+    sequence = (sequence + 1) & 0xffff;
+    socket.send(packet, remote.port, remote.host);
+  };
+  const writeKey = (code: number, at: number, frames: number, end: boolean): void => {
+    const event = Buffer.from([code, KEY_VOLUME | (end ? 0x80 : 0), 0, 0]);
+    event.writeUInt16BE(frames * SAMPLES_PER_FRAME, 2);
+    write(DTMF_PAYLOAD_TYPE, frames === 1, at, event);
+  };
 
   socket.on("message", (packet) => {
     if (packet.length <= HEADER_BYTES || packet[0] === undefined || packet[0] >> 6 !== 2) return;
@@ -91,17 +119,24 @@ export const createRtpLeg = async (
       remote = { host: address, port: Number(media[1]), payloadType };
     },
     send: (samples) => {
-      if (remote === undefined) return;
-      const packet = Buffer.alloc(HEADER_BYTES + SAMPLES_PER_FRAME);
-      packet[0] = 0x80;
-      packet[1] = remote.payloadType;
-      packet.writeUInt16BE(sequence, 2);
-      packet.writeUInt32BE(timestamp, 4);
-      packet.writeUInt32BE(ssrc, 8);
-      packet.set(encodeG711(LAWS[remote.payloadType], samples), HEADER_BYTES);
-      sequence = (sequence + 1) & 0xffff;
+      if (remote !== undefined && !isPressing) {
+        write(remote.payloadType, false, timestamp, encodeG711(LAWS[remote.payloadType], samples));
+      }
       timestamp = (timestamp + SAMPLES_PER_FRAME) >>> 0;
-      socket.send(packet, remote.port, remote.host);
+    },
+    press: async (key) => {
+      const code = KEYS.indexOf(key);
+      const at = timestamp;
+      isPressing = true;
+      for (let frames = 1; frames <= KEY_FRAMES; frames++) {
+        writeKey(code, at, frames, false);
+        await delay(FRAME_MS);
+      }
+      for (let i = 0; i < KEY_ENDS; i++) writeKey(code, at, KEY_FRAMES, true);
+      isPressing = false;
+      const letGoAtMs = performance.timeOrigin + performance.now();
+      await delay(KEY_PAUSE_MS);
+      return letGoAtMs;
     },
     lastReceivedMs: () => lastReceivedMs,
     close: () => socket.close(),

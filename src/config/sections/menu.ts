@@ -21,7 +21,7 @@ export const menu = z.strictObject({
   ),
   pin_digits: key(
     wholeNumber(PIN_DIGITS.min, PIN_DIGITS.max).default(PIN_DIGITS.default),
-    "Length of new PINs (`!phone dialin on`, `!phone dialin new-pin`).",
+    "Length of new PINs, and at which an entry ends without `#`. Made smaller: give rooms with a longer PIN a new one.",
   ),
   prompts: key(
     z.exactOptional(text("a folder")),

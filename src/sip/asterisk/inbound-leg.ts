@@ -1,6 +1,4 @@
-import { setTimeout as delay } from "node:timers/promises";
-
-import { type Outcome, OUTCOME_FACTS } from "../../calls/outcome.ts";
+import { OUTCOME_FACTS } from "../../calls/outcome.ts";
 import type { AcceptRequest, LegFact } from "../../calls/ports.ts";
 import { GatewayError } from "../../errors.ts";
 import type { LegId } from "../../ids.ts";
@@ -8,11 +6,10 @@ import type { Log } from "../../log.ts";
 import { type AriChannelEvent, channelOf } from "./ari-events.ts";
 import { type LegEnd, legEndOf } from "./causes.ts";
 import type { Leg } from "./leg.ts";
+import { createLegEnding } from "./leg-ending.ts";
 import { createLegMedia } from "./leg-media.ts";
 import type { LegResources } from "./leg-resources.ts";
 
-/** A channel that is hung up is gone from the application a few ms later. */
-const EVENT_LIMIT_MS = 1000;
 /** An accepted call that we never answer ends in Asterisk by itself after this long; only a dead gateway comes to it. */
 const LONGEST_RING_MS = 60_000;
 
@@ -35,9 +32,6 @@ interface State {
   answeredAtMs?: number;
   /** Who asked for the hang-up, and with which cause. */
   hangup?: { readonly isOurs: boolean; readonly cause: number | undefined };
-  endedByUs?: Outcome;
-  ended?: LegEnd;
-  released?: Promise<void>;
 }
 
 const NORMAL_CLEARING = OUTCOME_FACTS.completed.q850;
@@ -59,48 +53,21 @@ const howItEnded = (state: State, destroyedCause: number | undefined): LegEnd =>
  */
 export const createInboundLeg = ({ legId, resources, log, onReleased }: InboundLegDeps): InboundLeg => {
   const state: State = { maxDurationMs: 0 };
-  const gone = Promise.withResolvers<void>();
-
-  const isEnding = (): boolean => state.ended !== undefined || state.endedByUs !== undefined;
+  const ending = createLegEnding({
+    legId,
+    resources,
+    log,
+    onFact: (fact) => state.onFact?.(fact),
+    onReleased,
+    hangUpPhone: (outcome) => {
+      const { sipStatus, q850 } = OUTCOME_FACTS[outcome];
+      return state.answeredAtMs === undefined ? resources.refusePhone(sipStatus) : resources.hangupPhone(q850);
+    },
+  });
+  const { isEnding, tell, giveUp } = ending;
   const media = createLegMedia({ legId, resources, log, isEnding });
-  const tell = (fact: LegFact): void => {
-    if (state.ended === undefined) state.onFact?.(fact);
-  };
 
-  const end = (how: LegEnd): Promise<void> => {
-    if (state.released === undefined) {
-      const ours = state.endedByUs === undefined ? {} : { outcome: state.endedByUs };
-      state.ended = { ...how, ...ours, tryNextTrunk: false };
-      state.released = resources.release().then(onReleased);
-      gone.resolve();
-      state.onFact?.({ type: "leg.ended", ...state.ended });
-    }
-    return state.released;
-  };
-
-  const left = (destroyedCause: number | undefined): void => void end(howItEnded(state, destroyedCause));
-
-  const hangup = async (outcome: Outcome): Promise<void> => {
-    state.endedByUs ??= outcome;
-    if (state.ended === undefined) {
-      try {
-        const { sipStatus, q850 } = OUTCOME_FACTS[outcome];
-        const wasThere = await (state.answeredAtMs === undefined
-          ? resources.refusePhone(sipStatus)
-          : resources.hangupPhone(q850));
-        if (wasThere) await Promise.race([gone.promise, delay(EVENT_LIMIT_MS, undefined, { ref: false })]);
-      } catch (error) {
-        log.warn({ legId, error }, "hang-up did not reach Asterisk, it is repeated when ARI is back");
-      }
-    }
-    await end({ outcome, cause: {}, tryNextTrunk: false });
-  };
-
-  const giveUp = (outcome: Outcome, error: unknown): void => {
-    if (isEnding()) return;
-    log.error({ legId, outcome, error }, "leg given up");
-    void hangup(outcome);
-  };
+  const left = (destroyedCause: number | undefined): void => void ending.end(howItEnded(state, destroyedCause));
 
   const prepare = async (): Promise<void> => {
     const longest = String(Math.ceil((LONGEST_RING_MS + state.maxDurationMs) / 1000));
@@ -116,7 +83,8 @@ export const createInboundLeg = ({ legId, resources, log, onReleased }: InboundL
       state.maxDurationMs = maxDurationMs;
       // Facts never arrive before accept() has returned.
       queueMicrotask(() => {
-        if (state.ended !== undefined) return onFact({ type: "leg.ended", ...state.ended });
+        const ended = ending.ended();
+        if (ended !== undefined) return onFact({ type: "leg.ended", ...ended });
         prepare().catch((error: unknown) => giveUp("media-failed", error));
       });
     },
@@ -133,8 +101,8 @@ export const createInboundLeg = ({ legId, resources, log, onReleased }: InboundL
       tell({ type: "leg.answered" });
     },
 
-    hangup,
-    dialled: () => state.ended === undefined,
+    hangup: ending.hangup,
+    dialled: () => ending.ended() === undefined,
     eventsLost: () => {},
 
     handle: (event: AriChannelEvent) => {
@@ -168,7 +136,7 @@ export const createInboundLeg = ({ legId, resources, log, onReleased }: InboundL
       if (!snapshot.channels.some(({ id }) => id === resources.phone)) {
         const outcome = state.answeredAtMs === undefined ? "cancelled" : "completed";
         const text = "ended while the connection to Asterisk was lost";
-        void end({ outcome, cause: { text }, tryNextTrunk: false });
+        void ending.end({ outcome, cause: { text }, tryNextTrunk: false });
         return;
       }
       media.catchUp(snapshot);

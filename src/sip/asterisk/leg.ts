@@ -1,18 +1,13 @@
-import { setTimeout as delay } from "node:timers/promises";
-
 import { type Outcome, OUTCOME_FACTS } from "../../calls/outcome.ts";
 import type { DialRequest, LegFact, LegMedia } from "../../calls/ports.ts";
 import type { Log } from "../../log.ts";
 import { type AriChannelEvent, channelOf } from "./ari-events.ts";
 import type { AriBridge, AriChannel } from "./ari-rest.ts";
 import { callerIdVariables } from "./caller-id.ts";
-import type { LegEnd } from "./causes.ts";
-import { createLegProgress } from "./leg-progress.ts";
+import { createLegEnding, EVENT_LIMIT_MS } from "./leg-ending.ts";
 import { createLegMedia } from "./leg-media.ts";
+import { createLegProgress } from "./leg-progress.ts";
 import type { LegResources } from "./leg-resources.ts";
-
-/** Asterisk puts a created channel into the application, and drops one that is hung up, a few ms after the request. */
-const EVENT_LIMIT_MS = 1000;
 
 export interface LegDeps {
   readonly resources: LegResources;
@@ -43,13 +38,6 @@ export interface Leg {
   catchUp(snapshot: AriSnapshot): void;
 }
 
-interface LegState {
-  inviteSent: boolean;
-  endedByUs?: Outcome;
-  /** Set with the last fact; resolves when everything in Asterisk is gone. */
-  released?: Promise<void>;
-}
-
 export interface OutboundLeg extends Leg {
   dial(): Promise<void>;
 }
@@ -68,46 +56,19 @@ export const createLeg = (request: DialRequest, deps: LegDeps): OutboundLeg => {
   const entered = Promise.withResolvers<void>();
   // Nobody may be waiting when it is rejected.
   entered.promise.catch(() => {});
-  const gone = Promise.withResolvers<void>();
-  const state: LegState = { inviteSent: false };
+  let inviteSent = false;
   let joined: Promise<void> = Promise.resolve();
 
-  const isEnding = (): boolean => state.released !== undefined || state.endedByUs !== undefined;
+  const ending = createLegEnding({
+    legId,
+    resources,
+    log,
+    onFact,
+    onReleased,
+    hangUpPhone: (outcome) => resources.hangupPhone(OUTCOME_FACTS[outcome].q850),
+  });
+  const { isEnding, tell, giveUp } = ending;
   const media = createLegMedia({ legId, resources, log, isEnding });
-  const tell = (fact: LegFact): void => {
-    if (state.released === undefined) onFact(fact);
-  };
-
-  const end = (how: LegEnd): Promise<void> => {
-    if (state.released === undefined) {
-      const ours = state.endedByUs === undefined ? {} : { outcome: state.endedByUs, tryNextTrunk: false };
-      state.released = resources.release().then(onReleased);
-      gone.resolve();
-      onFact({ type: "leg.ended", ...how, ...ours });
-    }
-    return state.released;
-  };
-
-  const hangup = async (outcome: Outcome): Promise<void> => {
-    state.endedByUs ??= outcome;
-    if (state.released === undefined) {
-      try {
-        const wasThere = await resources.hangupPhone(OUTCOME_FACTS[outcome].q850);
-        // The cause of the end comes with ChannelDestroyed; without events the end is told all the same.
-        if (wasThere) await Promise.race([gone.promise, delay(EVENT_LIMIT_MS, undefined, { ref: false })]);
-      } catch (error) {
-        log.warn({ legId, error }, "hang-up did not reach Asterisk, it is repeated when ARI is back");
-      }
-    }
-    await end({ outcome, cause: {}, tryNextTrunk: false });
-  };
-
-  /** A fault on our side while the phone may be ringing or talking. */
-  const giveUp = (outcome: Outcome, error: unknown): void => {
-    if (isEnding()) return;
-    log.error({ legId, outcome, error }, "leg given up");
-    void hangup(outcome);
-  };
 
   /** Before the answer is told: then the media that goes is made anew at once, and nobody has heard it yet. */
   const matchCodec = async (): Promise<void> => {
@@ -124,7 +85,7 @@ export const createLeg = (request: DialRequest, deps: LegDeps): OutboundLeg => {
     joined: () => joined.then(matchCodec),
     tell,
     onStasisStart: entered.resolve,
-    onGone: (how) => void end(how),
+    onGone: (how) => void ending.end(how),
   });
 
   /** Resolves when the phone's channel is in our application and may be dialled. */
@@ -146,14 +107,14 @@ export const createLeg = (request: DialRequest, deps: LegDeps): OutboundLeg => {
       // Asterisk gives no reason: "Allocation failed" is all it says of an endpoint that is unknown or does not answer OPTIONS.
       const text = error instanceof Error ? error.message : "ARI failed";
       if (!isEnding()) log.warn({ legId, endpoint, error: text }, "Asterisk did not start the call");
-      return await end({ outcome: "trunk-failed", cause: { text }, tryNextTrunk: true });
+      return await ending.end({ outcome: "trunk-failed", cause: { text }, tryNextTrunk: true });
     }
     if (isEnding()) return;
-    state.inviteSent = true;
+    inviteSent = true;
     joined = resources.dial(request.ringTimeoutMs);
     joined.catch(async (error: unknown) => {
       // Mostly the call failed so fast that there is no channel to join any more; then the end comes with its own cause.
-      await Promise.race([gone.promise, delay(EVENT_LIMIT_MS, undefined, { ref: false })]);
+      await ending.untilGone();
       giveUp("trunk-failed", error);
     });
     try {
@@ -170,9 +131,9 @@ export const createLeg = (request: DialRequest, deps: LegDeps): OutboundLeg => {
 
   return {
     dial,
-    hangup,
+    hangup: ending.hangup,
     catchUp,
-    dialled: () => state.inviteSent && state.released === undefined,
+    dialled: () => inviteSent && ending.ended() === undefined,
     eventsLost: () => entered.reject(new Error("the events connection to Asterisk was lost")),
 
     handle: (event) => {

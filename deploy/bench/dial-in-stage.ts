@@ -1,0 +1,87 @@
+/** The stage for phones that dial: a running encrypted conference behind a number, a menu behind another, telephones that call both. */
+import { setTimeout as delay } from "node:timers/promises";
+import { type DialIn, turnOnDialIn } from "../lab/dial-in.ts";
+import { nowMs } from "../lab/member/hearing.ts";
+import { TALKER_HZ, until, waitForNewKey } from "./call.ts";
+import { openGatewayConference } from "./gateway-stage.ts";
+import type { MeasurementContext } from "./measurement.ts";
+import { type CallingTelephone, openCallers } from "./phones/callers.ts";
+import type { Conference } from "./stage.ts";
+
+export const ROOM_NUMBER = "8500";
+export const MENU_NUMBER = "8560";
+
+/** js-sdk gives a newcomer of an older call a new key, 1 s later: the slower of the two cases. */
+const KEY_AGE_MS = 10_500;
+const WARM_UP_CALLS = 2;
+/** A call that is later than that is lost. */
+const LOST_AFTER_MS = 30_000;
+
+export interface DialInStage extends Pick<Conference, "lab" | "roomId" | "bob" | "talker"> {
+  readonly dialIn: DialIn;
+  /** Says a tone of its own from the answer on. */
+  dial(caller: string, called: string, toneHz: number): Promise<CallingTelephone>;
+  /** Waits until the talker's key is so old that it would make a new one. */
+  oldKey(): Promise<void>;
+  /** The telephone hangs up; resolves when nobody sees its ghost any more and the talker uses the key that follows. */
+  end(telephone: CallingTelephone, ghost: string): Promise<void>;
+}
+
+/** Everything ends with `scope`. */
+export const startDialInStage = async (
+  scope: AsyncDisposableStack,
+  context: MeasurementContext,
+): Promise<DialInStage> => {
+  const conference = await openGatewayConference(scope, context);
+  const { lab, roomId, talker, bob } = conference;
+  await lab.gateway.reconfigure({
+    dispatch_rules: [{ name: "bench", numbers: [ROOM_NUMBER], room: roomId }],
+    menu: { numbers: [MENU_NUMBER], language: "en" },
+  });
+  const callers = await openCallers(lab.ports.pbxSip);
+  scope.defer(() => callers.close());
+  const dialIn = await turnOnDialIn(talker, lab.gateway.botUserId);
+
+  const stage: DialInStage = {
+    lab,
+    roomId,
+    bob,
+    talker,
+    dialIn,
+    dial: (caller, called, toneHz) => callers.dial({ caller, called, toneHz }),
+    oldKey: async () => {
+      const since = await talker.ownKeySinceMs();
+      if (since !== undefined) await delay(Math.max(0, since + KEY_AGE_MS - nowMs()));
+    },
+    end: async (telephone, ghost) => {
+      const hungUpAtMs = nowMs();
+      telephone.hangUp();
+      await talker.waitForNoMember(ghost);
+      await waitForNewKey(talker, hungUpAtMs);
+      await until("the call to end", async () => {
+        const { body } = await lab.gateway.api("GET", `/api/v1/calls?room_id=${encodeURIComponent(roomId)}`);
+        return (body["calls"] as { state: string }[]).every(({ state }) => state === "ended");
+      });
+    },
+  };
+  for (let i = 0; i < WARM_UP_CALLS; i++) {
+    const telephone = await stage.dial("1500", ROOM_NUMBER, 500);
+    await telephone.hear(TALKER_HZ, { sinceMs: telephone.dialledAtMs });
+    await stage.end(telephone, lab.gateway.ghost("1500"));
+  }
+  context.progress("everything is warm");
+  return stage;
+};
+
+/** Milliseconds from `sinceMs` until the phone is heard by the talker, and hears the talker. */
+export const passes = async (
+  { talker }: DialInStage,
+  telephone: CallingTelephone,
+  { ghost, toneHz, sinceMs }: { ghost: string; toneHz: number; sinceMs: number },
+): Promise<{ in: number; out: number }> => {
+  const [inConference, atPhone] = await Promise.all([
+    talker.hear(ghost, toneHz, { sinceMs: telephone.dialledAtMs, withinMs: LOST_AFTER_MS }),
+    telephone.hear(TALKER_HZ, { sinceMs: telephone.dialledAtMs, withinMs: LOST_AFTER_MS }),
+  ]);
+  return { in: inConference.firstFrameAtMs - sinceMs, out: atPhone.firstFrameAtMs - sinceMs };
+};

@@ -1,0 +1,138 @@
+/** Telephones of the bench that dial: each call is one telephone, behind the lab's PBX, in the bench's own process. Times are epoch ms. */
+import { createHearing, type HeardTone, type HearOptions, nowMs } from "../../lab/member/hearing.ts";
+import { startTalker } from "../../lab/member/talker.ts";
+import { createRtpLeg, SAMPLES_PER_FRAME } from "../../lab/livekit-sip/rtp.ts";
+import { createSipUa, type Dialog } from "../../lab/livekit-sip/sip-ua.ts";
+import { freeUdpPort } from "../../lab/ports.ts";
+
+const HOST = "127.0.0.1";
+const RATE_HZ = 8000;
+const PCMA = 8;
+/** Two packets. */
+const HEARING_WINDOW_MS = 40;
+const KEEP_MS = 20_000;
+const ANSWER_WITHIN_MS = 20_000;
+const TRUNK = "trunk";
+/** The PBX knows a telephone by its user name (deploy/lab/pbx/pjsip.conf); its number is in P-Asserted-Identity. */
+const ENDPOINT = "telephones";
+
+export interface DialOptions {
+  /** Who calls: an extension, or a number in the form in which the PBX gets it. */
+  readonly caller: string;
+  readonly called: string;
+  /** What it says from the answer on. */
+  readonly toneHz: number;
+}
+
+/** One call that a telephone makes. */
+export interface CallingTelephone {
+  readonly dialledAtMs: number;
+  /** Resolves with the moment of the first 18x. */
+  readonly ringing: Promise<number>;
+  /** Resolves with the moment of the answer; rejects with the PBX's refusal. */
+  readonly answered: Promise<number>;
+  hear(frequencyHz: number, options?: HearOptions): Promise<HeardTone>;
+  tone(frequencyHz: number): void;
+  /** Presses one key after the other (RFC 4733); resolves with the moment at which the last one was let go. */
+  press(keys: string): Promise<number>;
+  /** Harmless when there is no call any more. */
+  hangUp(): void;
+}
+
+export interface Callers {
+  dial(options: DialOptions): Promise<CallingTelephone>;
+  close(): void;
+}
+
+/** Packets of 20 ms, of the frames of 10 ms that a microphone gives. */
+const inPackets = (send: (samples: Int16Array) => void): ((pcm: Int16Array) => void) => {
+  let half: Int16Array | undefined;
+  return (pcm) => {
+    if (half === undefined) {
+      half = pcm;
+      return;
+    }
+    const packet = new Int16Array(SAMPLES_PER_FRAME);
+    packet.set(half);
+    packet.set(pcm, half.length);
+    half = undefined;
+    send(packet);
+  };
+};
+
+/** @param pbxPort SIP port of the lab's PBX */
+export const openCallers = async (pbxPort: number): Promise<Callers> => {
+  const ua = await createSipUa(HOST, await freeUdpPort());
+  const open = new Set<CallingTelephone>();
+
+  const dial = async ({ caller, called, toneHz }: DialOptions): Promise<CallingTelephone> => {
+    const ringing = Promise.withResolvers<number>();
+    const giveUp = new AbortController();
+    const hearing = createHearing({ sampleRateHz: RATE_HZ, windowMs: HEARING_WINDOW_MS, keepMs: KEEP_MS });
+    const onSamples = (samples: Int16Array): void => hearing.add(TRUNK, samples, nowMs());
+    const rtp = await createRtpLeg(HOST, { onSamples, onKey: () => {} }, [PCMA]);
+    const talker = startTalker(
+      RATE_HZ,
+      inPackets((samples) => rtp.send(samples)),
+    );
+    talker.tone(toneHz);
+    let dialog: Dialog | undefined;
+    const stop = (): void => {
+      talker.stop();
+      rtp.close();
+    };
+
+    const dialledAtMs = nowMs();
+    const invited = ua.invite({
+      user: called,
+      peer: { host: HOST, port: pbxPort },
+      from: { user: ENDPOINT },
+      headers: { "P-Asserted-Identity": `<sip:${caller}@${HOST}>` },
+      sdp: rtp.sdp,
+      ringTimeoutMs: ANSWER_WITHIN_MS,
+      onRinging: () => ringing.resolve(nowMs()),
+      signal: giveUp.signal,
+    });
+    const answer = async (): Promise<number> => {
+      try {
+        dialog = await invited;
+      } catch (error) {
+        stop();
+        throw new Error(`${caller} called ${called}`, { cause: error });
+      }
+      rtp.connect(dialog.remoteSdp);
+      void dialog.ended.then(stop);
+      return nowMs();
+    };
+    const answered = answer();
+    // Whoever asks for it later gets it all the same.
+    answered.catch(() => {});
+    const telephone: CallingTelephone = {
+      dialledAtMs,
+      ringing: ringing.promise,
+      answered,
+      hear: (frequencyHz, hear = {}) => hearing.hear(frequencyHz, { fromWhom: `the trunk, at ${caller}`, ...hear }),
+      tone: (frequencyHz) => talker.tone(frequencyHz),
+      press: async (keys) => {
+        let letGoAtMs = nowMs();
+        for (const key of keys) letGoAtMs = await rtp.press(key);
+        return letGoAtMs;
+      },
+      hangUp: () => {
+        open.delete(telephone);
+        if (dialog === undefined) giveUp.abort();
+        else dialog.bye();
+      },
+    };
+    open.add(telephone);
+    return telephone;
+  };
+
+  return {
+    dial,
+    close: () => {
+      for (const telephone of open) telephone.hangUp();
+      ua.close();
+    },
+  };
+};
