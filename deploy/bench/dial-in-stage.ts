@@ -2,11 +2,11 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { type DialIn, turnOnDialIn } from "../lab/dial-in.ts";
 import { nowMs } from "../lab/member/hearing.ts";
-import { TALKER_HZ, until, waitForNewKey } from "./call.ts";
+import { TALKER_HZ, waitForNewKey } from "./call.ts";
 import { openGatewayConference } from "./gateway-stage.ts";
 import type { MeasurementContext } from "./measurement.ts";
 import { type CallingTelephone, openCallers } from "./phones/callers.ts";
-import type { Conference } from "./stage.ts";
+import type { Conference, ConferenceOptions } from "./stage.ts";
 
 export const ROOM_NUMBER = "8500";
 export const MENU_NUMBER = "8560";
@@ -17,7 +17,7 @@ const WARM_UP_CALLS = 2;
 /** A call that is later than that is lost. */
 const LOST_AFTER_MS = 30_000;
 
-export interface DialInStage extends Pick<Conference, "lab" | "roomId" | "bob" | "talker"> {
+export interface DialInStage extends Pick<Conference, "lab" | "roomId" | "bob" | "talker" | "join"> {
   readonly dialIn: DialIn;
   /** Says a tone of its own from the answer on. */
   dial(caller: string, called: string, toneHz: number): Promise<CallingTelephone>;
@@ -30,7 +30,7 @@ export interface DialInStage extends Pick<Conference, "lab" | "roomId" | "bob" |
 /** Everything ends with `scope`. */
 export const startDialInStage = async (
   scope: AsyncDisposableStack,
-  context: MeasurementContext,
+  context: MeasurementContext & Pick<ConferenceOptions, "talkerHears">,
 ): Promise<DialInStage> => {
   const conference = await openGatewayConference(scope, context);
   const { lab, roomId, talker, bob } = conference;
@@ -47,6 +47,7 @@ export const startDialInStage = async (
     roomId,
     bob,
     talker,
+    join: (user, options) => conference.join(user, options),
     dialIn,
     dial: (caller, called, toneHz) => callers.dial({ caller, called, toneHz }),
     oldKey: async () => {
@@ -58,10 +59,6 @@ export const startDialInStage = async (
       telephone.hangUp();
       await talker.waitForNoMember(ghost);
       await waitForNewKey(talker, hungUpAtMs);
-      await until("the call to end", async () => {
-        const { body } = await lab.gateway.api("GET", `/api/v1/calls?room_id=${encodeURIComponent(roomId)}`);
-        return (body["calls"] as { state: string }[]).every(({ state }) => state === "ended");
-      });
     },
   };
   for (let i = 0; i < WARM_UP_CALLS; i++) {

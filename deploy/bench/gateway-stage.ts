@@ -12,7 +12,10 @@ import {
 } from "./stage.ts";
 
 /** More calls than people make, from one API token. */
-const LIMITS = { policy: { attempts_per_minute: 1000 }, limits: { calls_per_user: 100, calls: 100 } };
+const LIMITS = {
+  policy: { attempts_per_minute: 1000 },
+  limits: { calls_per_user: 100, calls: 100, inbound_calls: 100 },
+};
 
 const inviteBot = async ({ lab, roomId, alice }: Pick<Conference, "lab" | "roomId" | "alice">): Promise<void> => {
   const bot = lab.gateway.botUserId;

@@ -1,42 +1,77 @@
 /** Many phones that dial one room at the same second. */
 import { setTimeout as delay } from "node:timers/promises";
+import { type LabMember } from "../../lab/member/member.ts";
 import { nowMs } from "../../lab/member/hearing.ts";
-import { type DialInStage, passes, ROOM_NUMBER, startDialInStage } from "../dial-in-stage.ts";
+import { TALKER_HZ, TELEPHONE_HZ } from "../call.ts";
+import { type DialInStage, ROOM_NUMBER, startDialInStage } from "../dial-in-stage.ts";
 import { type Measurement, runs } from "../measurement.ts";
+import type { CallingTelephone } from "../phones/callers.ts";
 
 const CALLERS = 40;
 const ARRIVE_WITHIN_MS = 2000;
-/** Apart enough to be told from one another in one window. */
-const toneHz = (index: number): number => 400 + 60 * index;
+/** A call that is later than that is lost. */
+const LOST_AFTER_MS = 60_000;
+/** A lab member that decodes forty phones takes a core for itself: each tenth is listened to, and every phone listens. */
+const LISTENED_TO_EVERY = 10;
 
-/** Milliseconds from the first INVITE until the phone is heard and hears. Rejects when its call is lost. */
-const arrive = async (stage: DialInStage, index: number, startedAtMs: number): Promise<number> => {
-  const caller = String(1600 + index);
-  const telephone = await stage.dial(caller, ROOM_NUMBER, toneHz(index));
+const callerOf = (index: number): string => String(1600 + index);
+const isListenedTo = (index: number): boolean => index % LISTENED_TO_EVERY === 0;
+
+interface Arrival {
+  readonly telephone: CallingTelephone;
+  readonly ghost: string;
+  /** Milliseconds from the first INVITE until the phone hears, and is heard where somebody listens to it. */
+  readonly afterMs: number;
+}
+
+const arrive = async (
+  stage: DialInStage,
+  listener: LabMember,
+  index: number,
+  startedAtMs: number,
+): Promise<Arrival> => {
+  const caller = callerOf(index);
   const ghost = stage.lab.gateway.ghost(caller);
-  const passed = await passes(stage, telephone, { ghost, toneHz: toneHz(index), sinceMs: startedAtMs });
+  const telephone = await stage.dial(caller, ROOM_NUMBER, TELEPHONE_HZ);
+  const when = { sinceMs: startedAtMs, withinMs: LOST_AFTER_MS };
+  const passed = await Promise.all([
+    telephone.hear(TALKER_HZ, when),
+    ...(isListenedTo(index) ? [listener.hear(ghost, TELEPHONE_HZ, when)] : []),
+  ]);
   telephone.tone(0);
-  return Math.max(passed.in, passed.out);
+  return { telephone, ghost, afterMs: Math.max(...passed.map(({ firstFrameAtMs }) => firstFrameAtMs)) - startedAtMs };
 };
 
 export const crowd: Measurement = {
   bars: ["crowd"],
   run: async (context) => {
     await using scope = new AsyncDisposableStack();
-    const stage = await startDialInStage(scope, context);
-    const count = runs(CALLERS, context);
-    const startedAtMs = nowMs();
-    const arrivals = await Promise.allSettled(
-      Array.from({ length: count }, async (_, index) => {
-        await delay((ARRIVE_WITHIN_MS / count) * index);
-        return arrive(stage, index, startedAtMs);
-      }),
-    );
-    for (const { reason } of arrivals.filter((arrival) => arrival.status === "rejected")) {
-      context.progress(`a call is lost: ${String(reason).split("\n")[0]}`);
-    }
-    const samples = arrivals.map((arrival) => (arrival.status === "fulfilled" ? arrival.value : Infinity));
-    context.progress(`in after ${samples.map((ms) => (ms / 1000).toFixed(1)).join(" ")} s`);
-    return { crowd: samples };
+    const stage = await startDialInStage(scope, { ...context, talkerHears: false });
+    const indexes = Array.from({ length: runs(CALLERS, context) }, (_, index) => index);
+    const hears = indexes.filter(isListenedTo).map((index) => stage.lab.gateway.ghost(callerOf(index)));
+    const listener = scope.use(await stage.join(stage.bob, { hears }));
+
+    /** All of them; a call that is lost is `undefined`. */
+    const comeTogether = async (): Promise<(Arrival | undefined)[]> => {
+      const startedAtMs = nowMs();
+      const arrivals = await Promise.allSettled(
+        indexes.map(async (index) => {
+          await delay((ARRIVE_WITHIN_MS / indexes.length) * index);
+          return arrive(stage, listener, index, startedAtMs);
+        }),
+      );
+      for (const { reason } of arrivals.filter((arrival) => arrival.status === "rejected")) {
+        context.progress(`a call is lost: ${String(reason).split("\n")[0]}`);
+      }
+      const found = arrivals.map((arrival) => (arrival.status === "fulfilled" ? arrival.value : undefined));
+      context.progress(`in after ${found.map((one) => ((one?.afterMs ?? Infinity) / 1000).toFixed(1)).join(" ")} s`);
+      return found;
+    };
+
+    // Who calls into a meeting has mostly been there before: the first time makes the users, and is not counted.
+    const before = (await comeTogether()).filter((arrival) => arrival !== undefined);
+    await Promise.all(before.map(({ telephone, ghost }) => stage.end(telephone, ghost)));
+    const arrivals = await comeTogether();
+    return { crowd: arrivals.map((arrival) => arrival?.afterMs ?? Infinity) };
   },
 };

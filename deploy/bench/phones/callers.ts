@@ -11,7 +11,7 @@ const PCMA = 8;
 /** Two packets. */
 const HEARING_WINDOW_MS = 40;
 const KEEP_MS = 20_000;
-const ANSWER_WITHIN_MS = 20_000;
+const ANSWER_WITHIN_MS = 60_000;
 const TRUNK = "trunk";
 /** The PBX knows a telephone by its user name (deploy/lab/pbx/pjsip.conf); its number is in P-Asserted-Identity. */
 const ENDPOINT = "telephones";

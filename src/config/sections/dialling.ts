@@ -100,7 +100,7 @@ export const limits = z
   .strictObject({
     calls_per_user: key(wholeNumber(1, 10_000).default(2), "Outbound calls of one user or token at the same time."),
     calls: key(wholeNumber(1, 10_000).default(10), "Outbound calls of the gateway at the same time."),
-    inbound_calls: key(wholeNumber(1, 10_000).default(30), "Inbound calls of the gateway at the same time."),
+    inbound_calls: key(wholeNumber(1, 10_000).default(60), "Inbound calls of the gateway at the same time."),
     max_call_duration: key(
       duration("1m", "24h").prefault("4h"),
       "Longest call. Set in the SIP engine as well: a dead gateway cannot leave a call billing.",
