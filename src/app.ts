@@ -11,6 +11,7 @@ import { type CallId, type RoomId, trunkId, type TrunkId, type UserId } from "./
 import { createApiApp, type Readiness } from "./http/api-app.ts";
 import { createAppserviceApp } from "./http/appservice-app.ts";
 import { type Listener, startListener } from "./http/listener.ts";
+import { createLivekitSip } from "./livekit-app.ts";
 import type { Log } from "./log.ts";
 import { type Appservice, createAppservice } from "./matrix/appservice/appservice.ts";
 import { inviteGhost } from "./matrix/appservice/invite-ghost.ts";
@@ -22,7 +23,7 @@ import { createHomeserver, type Homeserver } from "./matrix/homeserver.ts";
 import { createRtc, type Rtc } from "./matrix/rtc/rtc.ts";
 import { stickyMembersOf } from "./matrix/rtc/sticky-members.ts";
 import { createTransports } from "./matrix/rtc/transports.ts";
-import { createMediaPool, type MediaPool } from "./media/pool.ts";
+import { createMediaPool, type MediaPool, type MediaPoolOptions } from "./media/pool.ts";
 import { createDialin, type Dialin } from "./menu-app.ts";
 import { createCallObserver } from "./observability/call-observer.ts";
 import { createLogger } from "./observability/logger.ts";
@@ -33,7 +34,7 @@ import { createRateLimit } from "./policy/rate-limit.ts";
 import { type AsteriskEngine, createAsteriskEngine } from "./sip/asterisk/engine.ts";
 import { checkAsterisk } from "./sip/asterisk/health.ts";
 import type { AsteriskEngineOptions } from "./sip/asterisk/options.ts";
-import { createLivekitSipEngine, type LivekitSipEngine } from "./sip/livekit-sip/engine.ts";
+import type { LivekitSipEngine } from "./sip/livekit-sip/engine.ts";
 import { createSipRouter } from "./sip/sip-router.ts";
 import { openStore, type Store } from "./store/store.ts";
 
@@ -89,6 +90,7 @@ const layFoundation = (config: Config): Foundation => {
 
 interface Engines {
   readonly sip: SipPort;
+  readonly livekitSip: LivekitSipEngine | undefined;
   readonly checks: readonly StartupCheck[];
   /** Resolves when the engines are connected, or after a while without. */
   ready(): Promise<void>;
@@ -110,35 +112,26 @@ const createEngines = ({ config, log, metrics }: Foundation): Engines => {
   const engineOfTrunk = new Map<TrunkId, SipPort>();
   const checks: StartupCheck[] = [];
   let asterisk: AsteriskEngine | undefined;
-  let livekitSip: LivekitSipEngine | undefined;
   const asteriskOptions = asteriskOptionsOf(config);
   if (asteriskOptions !== undefined) {
     asterisk = createAsteriskEngine(asteriskOptions, log, () => metrics.ariReconnected());
     for (const trunk of asteriskOptions.trunks.keys()) engineOfTrunk.set(trunk, asterisk);
     checks.push({ name: "asterisk", run: async () => joined(await checkAsterisk(asteriskOptions)) });
   }
-  const livekitTrunks = config.trunks.filter((trunk) => trunk.engine === "livekit-sip");
-  if (config.livekitSip !== undefined && livekitTrunks.length > 0) {
-    const engine = createLivekitSipEngine({
-      ...config.livekitSip,
-      trunks: new Map(livekitTrunks.map((trunk) => [trunkId(trunk.name), trunk.livekitSip])),
-      log,
-    });
-    livekitSip = engine;
-    for (const trunk of livekitTrunks) {
-      const id = trunkId(trunk.name);
-      engineOfTrunk.set(id, engine);
-      checks.push({ name: `trunk ${id}`, run: () => engine.check(id) });
-    }
+  const livekitSip = createLivekitSip(config, log);
+  for (const id of livekitSip?.trunks ?? []) {
+    engineOfTrunk.set(id, livekitSip!.engine);
+    checks.push({ name: `trunk ${id}`, run: () => livekitSip!.engine.check(id) });
   }
   return {
     sip: createSipRouter(engineOfTrunk),
+    livekitSip: livekitSip?.engine,
     checks,
     // Legs of the last run can only be asked for once the events flow; an Asterisk that is away is caught up with later.
     ready: () => Promise.race([asterisk?.ready(), new Promise<void>((resolve) => setTimeout(resolve, ENGINE_WAIT_MS))]),
     close: () => {
       asterisk?.close();
-      livekitSip?.close();
+      livekitSip?.engine.close();
     },
   };
 };
@@ -229,8 +222,9 @@ const createMatrixSide = async (
   return { appservice, rtc };
 };
 
-const createMedia = ({ config, log, metrics }: Foundation): MediaPool =>
+const createMedia = ({ config, log, metrics }: Foundation, onLegKey: MediaPoolOptions["onLegKey"]): MediaPool =>
   createMediaPool({
+    onLegKey,
     log,
     maxCallsPerWorker: config.media.maxCallsPerWorker,
     maxJoinsPerWorker: config.media.recycleAfterJoins,
@@ -266,6 +260,7 @@ const listen = async (
   { config, log, metrics, store }: Foundation,
   calls: Calls,
   router: ReturnType<Appservice["connect"]>["router"],
+  livekitSip: LivekitSipEngine | undefined,
   readiness: () => Readiness,
 ): Promise<Listeners> => {
   const onRequest = metrics.httpRequest;
@@ -275,9 +270,14 @@ const listen = async (
     configKey: "appservice.listen",
   });
   const tokens = config.api.tokens;
+  const webhook =
+    livekitSip === undefined
+      ? {}
+      : { takeWebhook: (body: string, authorization: string) => livekitSip.takeWebhook(body, authorization) };
+  const common = { metrics, readiness, onRequest, log, ...webhook };
   try {
     const api = await startListener({
-      app: createApiApp({ calls, tokens, idempotencyStore: store.idempotency, metrics, readiness, onRequest, log }),
+      app: createApiApp({ calls, tokens, idempotencyStore: store.idempotency, ...common }),
       listen: config.api.listen,
       configKey: "api.listen",
     });
@@ -320,7 +320,7 @@ export const startGateway = async (config: Config): Promise<Gateway> => {
     const health = createMatrixHealth({ homeserver, transports, botUserId, registrationId: REGISTRATION_ID });
     const hasDelayedEvents = await requireHomeserver(health, log);
 
-    const media = createMedia(foundation);
+    const media = createMedia(foundation, (leg, digit) => engines.livekitSip?.pressed(leg, digit));
     undo.add(() => media.close());
     const engines = createEngines(foundation);
     undo.add(() => engines.close());
@@ -350,7 +350,7 @@ export const startGateway = async (config: Config): Promise<Gateway> => {
 
     let readiness: Readiness = { ready: false, checks: [] };
     const connected = appservice.connect(calls);
-    const listeners = await listen(foundation, calls, connected.router, () => readiness);
+    const listeners = await listen(foundation, calls, connected.router, engines.livekitSip, () => readiness);
     undo.add(() => Promise.all([listeners.api.close(), listeners.appservice.close()]));
     undo.add(() => appservice.bot.stop());
     undo.add(() => Promise.all([calls.shutdown(SHUTDOWN_GRACE_MS), desk?.closeMenus()]));

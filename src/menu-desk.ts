@@ -14,6 +14,9 @@ import { callId, type LegId, type RoomId } from "./ids.ts";
 import type { Log } from "./log.ts";
 import type { LobbyFact, LobbyPort } from "./media/lobby-port.ts";
 
+/** More than room number and PIN. */
+const MOST_EARLY_KEYS = 40;
+
 export interface MenuChoice {
   readonly setup: MenuSetup;
   /** Administrator's recordings (media/spoken-prompts.ts). */
@@ -63,6 +66,8 @@ export const createMenuDesk = (deps: MenuDeskDeps): MenuDesk => {
     const call = callId(randomUUID());
     const folder = promptFolder === undefined ? {} : { folder: promptFolder };
     let menu: MenuRun | undefined;
+    /** Keys of a caller who is faster than our answer. */
+    const early: string[] = [];
 
     const end = async (outcome: Outcome): Promise<void> => {
       visits.delete(legId);
@@ -89,6 +94,7 @@ export const createMenuDesk = (deps: MenuDeskDeps): MenuDesk => {
       // It may have hung up meanwhile.
       if (visits.get(legId) !== visit) return;
       menu = runMenu({ setup, caller, check: deps.check, clock: deps.clock, log, ports });
+      for (const digit of early.splice(0)) menu.key(digit);
     };
     const ports = {
       play: (prompts: Parameters<Parameters<typeof runMenu>[0]["ports"]["play"]>[0], token: number): void => {
@@ -106,8 +112,10 @@ export const createMenuDesk = (deps: MenuDeskDeps): MenuDesk => {
 
     const onFact = (fact: LegFact): void => {
       if (fact.type === "leg.mediaReady") void answer(fact.media);
-      else if (fact.type === "leg.dtmf") menu?.key(fact.digit);
-      else if (fact.type === "leg.ended") {
+      else if (fact.type === "leg.dtmf") {
+        if (menu !== undefined) menu.key(fact.digit);
+        else if (early.length < MOST_EARLY_KEYS) early.push(fact.digit);
+      } else if (fact.type === "leg.ended") {
         if (visit.isAdmitted) visit.ended = fact;
         else if (visits.has(legId)) void end(fact.outcome);
       }

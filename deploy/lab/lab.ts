@@ -137,10 +137,14 @@ async function startParts(parts: LabPart[], context: LabContext, gateway: Gatewa
   const prepared = parts.includes("gateway") ? await prepareGateway(context, gateway) : undefined;
   const starters: Record<LabPart, (context: LabContext) => Promise<unknown>> = {
     redis: startRedis,
-    livekit: startLivekit,
+    livekit: (to) => startLivekit(to, { webhook: parts.includes("livekit-sip") && parts.includes("gateway") }),
     synapse: startSynapse,
     "token-service": startTokenService,
-    pbx: startPbx,
+    pbx: async (to) => {
+      const pbx = await startPbx(to);
+      if (gateway.trunk === "livekit-sip") await pbx.cli("dialplan set global DIALIN livekit-sip");
+      return pbx;
+    },
     "trunk-peer": startTrunkPeer,
     phones: startPhones,
     "livekit-sip": startLivekitSip,

@@ -68,6 +68,8 @@ export interface Call {
   readonly sfu: "idle" | "joining" | "joined" | "renewing" | "failed";
   /** Audio of the leg. `ready`: it can be attached. `lost`: its connection broke, the leg may live. */
   readonly audio: "none" | "ready" | "attaching" | "attached" | "lost" | "renewing" | "failed";
+  /** Whoever attaches audio to this leg answers it. */
+  readonly attachingAnswers: boolean;
   readonly bridge: "closed" | "opening" | "open" | "failed";
   /** Counts media sessions: facts and results of an earlier one are stale. */
   readonly epoch: number;
@@ -99,6 +101,7 @@ const FRESH = {
   encrypted: false,
   sfu: "idle",
   audio: "none",
+  attachingAnswers: false,
   bridge: "closed",
   epoch: 0,
   recovering: false,

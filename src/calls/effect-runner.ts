@@ -82,8 +82,9 @@ const sipHandlers = (context: Context, attempts: Attempts, handles: Handles): Ha
     const onFact = (fact: LegFact): void => {
       if (fact.type === "leg.dtmf") return onKey(fact.digit);
       if (fact.type !== "leg.mediaReady") return post({ ...fact, legId });
-      handles.legMedia = fact.media;
-      post({ type: fact.type, legId });
+      const { media, ...ready } = fact;
+      handles.legMedia = media;
+      post({ ...ready, legId });
     };
     try {
       start(onFact);

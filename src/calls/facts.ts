@@ -61,6 +61,7 @@ const absorbFailure = (call: Call, event: Extract<CallEvent, { type: "operation.
 export const absorb = (call: Call, event: CallEvent, nowMs: number): Call => {
   switch (event.type) {
     case "leg.mediaReady":
+      return { ...call, audio: "ready", attachingAnswers: event.attachingAnswers ?? false };
     case "leg.mediaRenewed":
       return { ...call, audio: "ready" };
     case "leg.ringing":

@@ -44,6 +44,8 @@ export type LegMedia =
       readonly token: string;
       /** LiveKit identity of the phone in its leg room. */
       readonly phoneIdentity: string;
+      /** Whose keys are heard in the leg room. */
+      readonly legId: LegId;
     };
 
 /** Why a leg ended, as the far end said it. */
@@ -57,11 +59,10 @@ export interface LegCause {
 }
 
 export type LegFact =
-  /** The leg's audio can be attached (before the answer, so that the answer costs no set-up). At most once per dial. */
-  | { readonly type: "leg.mediaReady"; readonly media: LegMedia }
-  /** 180 Ringing. May repeat. */
+  /** The leg's audio can be attached (before the answer, so that it costs no set-up; `attachingAnswers`: that is the answer). At most once. */
+  | { readonly type: "leg.mediaReady"; readonly media: LegMedia; readonly attachingAnswers?: boolean }
+  /** 180 Ringing, 183 Session Progress. Both may repeat. */
   | { readonly type: "leg.ringing" }
-  /** 183 Session Progress. May repeat. */
   | { readonly type: "leg.progress" }
   | { readonly type: "leg.answered" }
   | { readonly type: "leg.held" }
@@ -98,7 +99,7 @@ export interface SipPort {
   onIncoming(listener: (call: IncomingCall) => void): void;
   /** 180 now, and the leg's audio is made ready (`leg.mediaReady`). Facts from now on; one that has hung up meanwhile gets its `leg.ended`. */
   accept(request: AcceptRequest, onFact: (fact: LegFact) => void): void;
-  /** 200 for an accepted call; `leg.answered` follows. Rejects with MEDIA_FAILED. */
+  /** 200 for an accepted call whose audio is attached; `leg.answered` follows. Rejects with MEDIA_FAILED. */
   answer(leg: LegId): Promise<void>;
   /** Starts the INVITE; returns at once. Everything that happens arrives as facts; it never throws. */
   dial(request: DialRequest, onFact: (fact: LegFact) => void): void;
@@ -317,7 +318,6 @@ export type Subject =
   /** Nobody here: the phone called us. */
   | { readonly kind: "trunk"; readonly trunkId: TrunkId };
 
-/** `outbound`: we dial the phone. `inbound`: it called us. */
 export type CallDirection = "outbound" | "inbound";
 
 export interface PolicyPort {

@@ -48,7 +48,7 @@ type OfEpoch<Fact> = Fact extends unknown ? Fact & { readonly epoch: number } : 
 export type CallEvent =
   | { readonly type: "call.start" }
   | OfLeg<Exclude<LegFact, { type: "leg.mediaReady" | "leg.dtmf" }>>
-  | { readonly type: "leg.mediaReady"; readonly legId: LegId }
+  | { readonly type: "leg.mediaReady"; readonly legId: LegId; readonly attachingAnswers?: boolean }
   | { readonly type: "leg.mediaRenewed"; readonly legId: LegId; readonly epoch: number }
   | RtcFact
   | { readonly type: "rtc.prepared"; readonly encrypted: boolean }

@@ -67,11 +67,12 @@ const followUp = (call: Call): Done => {
     return { call: { ...call, audio: "renewing" }, effects: [{ type: "sip.renewMedia", legId, epoch }] };
   }
   if (call.sfu !== "joined") return { call, effects: [] };
-  if (call.audio === "ready") {
+  const mayAnswer = call.member === "published" && call.keysExchanged;
+  if (call.audio === "ready" && (mayAnswer || !call.attachingAnswers)) {
     return { call: { ...call, audio: "attaching" }, effects: [{ type: "media.attach", epoch, legId }] };
   }
   const isReady = call.audio === "attached" && call.member === "published";
-  if (isReady && call.keysExchanged && call.leg === "ringing" && call.record.direction === "inbound") {
+  if (isReady && mayAnswer && call.leg === "ringing" && call.record.direction === "inbound") {
     return { call: { ...call, leg: "answering" }, effects: [{ type: "sip.answer", legId }] };
   }
   if (isReady && call.leg === "answered" && call.bridge === "closed") {

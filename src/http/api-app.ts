@@ -3,6 +3,7 @@ import type { Log } from "../log.ts";
 import { type AnsweredRequest, createBaseApp } from "./base-app.ts";
 import { type CallsApiDeps, createCallsApi } from "./calls-api.ts";
 import { API_CODES, handleErrors, handleUnknownRoute } from "./errors.ts";
+import { createLivekitWebhook, type TakeWebhook } from "./livekit-webhook.ts";
 
 export interface Readiness {
   readonly ready: boolean;
@@ -14,6 +15,8 @@ export interface ApiAppDeps extends CallsApiDeps {
   readonly metrics: { readonly contentType: string; text(): Promise<string> };
   /** Whether calls can be made now. Cheap: asked every few seconds. */
   readonly readiness: () => Readiness;
+  /** With a livekit-sip trunk. */
+  readonly takeWebhook?: TakeWebhook;
   readonly onRequest: (request: AnsweredRequest) => void;
   readonly log: Log;
 }
@@ -33,6 +36,7 @@ export const createApiApp = (deps: ApiAppDeps): Express => {
   app.get("/metrics", async (_, response) => {
     response.type(metrics.contentType).send(await metrics.text());
   });
+  if (deps.takeWebhook !== undefined) app.use(createLivekitWebhook(deps.takeWebhook));
   app.use(createCallsApi(deps));
   app.use(handleUnknownRoute(API_CODES));
   app.use(handleErrors(API_CODES, log));

@@ -8,7 +8,7 @@ import type { Leg, LegEvents } from "./legs/port.ts";
 import { createListener } from "./listener.ts";
 import { createMixer } from "./mixer.ts";
 import { createPhone, type Phone } from "./phone.ts";
-import { createPhoneSfu } from "./phone-sfu.ts";
+import { createPhoneSfu, type UsualCodec } from "./phone-sfu.ts";
 import { createRoster } from "./roster.ts";
 import type { CreateSfuClient } from "./sfu/port.ts";
 import type { CallAudioStats } from "./stats.ts";
@@ -16,6 +16,7 @@ import type { CallAudioStats } from "./stats.ts";
 export interface ConferenceDeps {
   readonly createSfuClient: CreateSfuClient;
   readonly connectLeg: (media: LegMedia, events: LegEvents) => Promise<Leg>;
+  readonly usual: UsualCodec;
   readonly nowMs: () => number;
   readonly log: Log;
   readonly onFact: (callId: string, fact: WorkerFact) => void;

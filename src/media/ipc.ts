@@ -8,6 +8,7 @@ import type { MediaFact, PromptName } from "../calls/ports.ts";
 import { LANGUAGES } from "../dialin/language.ts";
 import { spokenPromptNames } from "../dialin/spoken-prompts.ts";
 import { ERROR_CODES } from "../errors.ts";
+import { legId } from "../ids.ts";
 import { callAudioStatsSchema } from "./stats.ts";
 
 const legMedia = z.discriminatedUnion("kind", [
@@ -21,6 +22,7 @@ const legMedia = z.discriminatedUnion("kind", [
     url: z.string(),
     token: z.string(),
     phoneIdentity: z.string(),
+    legId: z.string().transform(legId),
   }),
 ]);
 
@@ -113,6 +115,8 @@ const fromWorker = z.discriminatedUnion("type", [
   }),
   z.object({ type: z.literal("fact"), callId: z.string(), fact }),
   z.object({ type: z.literal("lobbyFact"), callId: z.string(), fact: lobbyFact }),
+  /** A key of a phone whose keys come with its audio. */
+  z.object({ type: z.literal("legKey"), legId: z.string().transform(legId), digit: z.string().regex(/^[0-9A-D*#]$/) }),
   z.object({ type: z.literal("stats"), callId: z.string(), stats: callAudioStatsSchema }),
   z.object({
     type: z.literal("log"),

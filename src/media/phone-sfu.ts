@@ -9,11 +9,18 @@ import type { CreateSfuClient, SfuClient, SfuClientOptions } from "./sfu/port.ts
 /** An interrupted connection that is not back after this long is made anew; rtc-node's own attempts can go on for much longer. */
 const MAX_INTERRUPTION_MS = 15_000;
 
+type TrackCodec = NonNullable<SfuClientOptions["publishes"]>;
+export interface UsualCodec {
+  codec: TrackCodec;
+}
+
 export interface PhoneSfuDeps {
   readonly createSfuClient: CreateSfuClient;
   readonly listener: Listener;
   /** Who is heard through the SFU: members of the conference that are not phones in this worker. */
   readonly wants: (identity: string) => boolean;
+  /** Codec of the last leg of this worker: most likely the next phone's as well, whatever its room. */
+  readonly usual: UsualCodec;
   readonly log: Log;
   readonly onFact: (callId: string, fact: WorkerFact) => void;
 }
@@ -33,8 +40,6 @@ export interface PhoneSfu {
   close(client: SfuClient | undefined): Promise<void>;
 }
 
-type TrackCodec = NonNullable<SfuClientOptions["publishes"]>;
-
 const trackCodecFor = (leg: Leg): TrackCodec => (leg.format.codec === "slin" ? "opus" : leg.format.codec);
 
 interface Connection {
@@ -43,15 +48,13 @@ interface Connection {
 }
 
 export const createPhoneSfu = (deps: PhoneSfuDeps): PhoneSfu => {
-  const { listener, log, onFact } = deps;
+  const { listener, usual, log, onFact } = deps;
   const connections = new WeakMap<Phone, Connection>();
   const ownKeys = new WeakMap<Phone, MediaKey>();
-  /** Of the last leg: most likely the next phone's as well. */
-  let usualCodec: TrackCodec = "alaw";
 
   const open = (session: JoinSession, phone: Phone): SfuClient => {
     const { callId } = session;
-    const codec = phone.leg === undefined ? usualCodec : trackCodecFor(phone.leg);
+    const codec = phone.leg === undefined ? usual.codec : trackCodecFor(phone.leg);
     connections.set(phone, { session, codec });
     let interruption: NodeJS.Timeout | undefined;
     const lost = (message: string): void => {
@@ -116,7 +119,7 @@ export const createPhoneSfu = (deps: PhoneSfuDeps): PhoneSfu => {
       const connection = connections.get(phone);
       if (connection === undefined || phone.leg === undefined || phone.track.sfu === undefined) return;
       const codec = trackCodecFor(phone.leg);
-      usualCodec = codec;
+      usual.codec = codec;
       if (codec === connection.codec || (codec !== "opus" && connection.codec !== "opus")) return;
       log.info(
         { callId: connection.session.callId, codec },

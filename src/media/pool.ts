@@ -1,6 +1,6 @@
 import type { LegMedia, MediaFact, MediaKey, MediaPort, MediaSession, PromptName } from "../calls/ports.ts";
 import { GatewayError } from "../errors.ts";
-import type { CallId, RoomId } from "../ids.ts";
+import type { CallId, LegId, RoomId } from "../ids.ts";
 import type { Log } from "../log.ts";
 import { createKeyStore } from "./key-store.ts";
 import { createLobbyPool } from "./lobby-pool.ts";
@@ -23,6 +23,8 @@ export interface MediaPoolOptions {
   readonly missedPings?: number;
   /** The last figures of a call that left or whose worker died: for the log line and the metrics of its end. */
   readonly onCallEnded?: (call: CallId, stats: CallAudioStats) => void;
+  /** A key of a phone whose keys come with its audio (leg rooms); the SIP engine hears of all others itself. */
+  readonly onLegKey?: ((leg: LegId, digit: string) => void) | undefined;
   /** A worker died and is replaced. */
   readonly onWorkerLost?: () => void;
   /** Entry of the worker process; default: `worker.ts` or `worker.js` beside this file. */
@@ -104,6 +106,7 @@ export const createMediaPool = (options: MediaPoolOptions): MediaPool => {
         events: {
           onFact: (callId, fact) => calls.get(callId as CallId)?.onFact(fact),
           onLobbyFact: (callId, fact) => lobby.onFact(callId as CallId, fact),
+          onLegKey: (leg, digit) => options.onLegKey?.(leg, digit),
           onStats: (callId, stats) => {
             const call = calls.get(callId as CallId);
             if (call !== undefined) call.stats = stats;
@@ -119,9 +122,6 @@ export const createMediaPool = (options: MediaPoolOptions): MediaPool => {
       for (const onFact of facts) onFact?.({ type: "media.workerLost" });
     },
   });
-
-  const sendKeys = (callId: CallId, worker: Worker): void =>
-    keys.of(callId).forEach((key) => sendKey(callId, worker, key));
 
   const ask = async (request: Extract<Request, { callId: string }>): Promise<void> => {
     const call = calls.get(request.callId as CallId);
@@ -165,7 +165,7 @@ export const createMediaPool = (options: MediaPoolOptions): MediaPool => {
       await worker.process.ready;
       const joined = worker.process.request(request, TIMEOUT_MS.join);
       // Right behind the join: the pipe keeps the order, so the worker knows the call, and has its keys before it hears anybody.
-      sendKeys(callId, worker);
+      for (const key of keys.of(callId)) sendKey(callId, worker, key);
       members.joined(callId);
       await joined;
     } catch (error) {

@@ -6,6 +6,7 @@ import { FRAME_MS } from "./frame.ts";
 import type { FromWorker, ToWorker, WorkerRequest } from "./ipc.ts";
 import type { Leg, LegEvents } from "./legs/port.ts";
 import { createLobby, type Lobby } from "./lobby.ts";
+import type { UsualCodec } from "./phone-sfu.ts";
 import type { CreateSfuClient } from "./sfu/port.ts";
 import { startTicker, type Ticker } from "./tick.ts";
 
@@ -37,6 +38,7 @@ export const createWorkerHost = (deps: WorkerHostDeps): WorkerHost => {
     connectLeg: deps.connectLeg,
     onFact: (callId, fact) => send({ type: "lobbyFact", callId, fact }),
   });
+  const usual: UsualCodec = { codec: "alaw" };
   let ticker: Ticker | undefined;
   let statsDueMs = 0;
 
@@ -64,6 +66,7 @@ export const createWorkerHost = (deps: WorkerHostDeps): WorkerHost => {
     const conference = createConference({
       createSfuClient: deps.createSfuClient,
       connectLeg: deps.connectLeg,
+      usual,
       nowMs: () => clock.nowMs(),
       log: deps.log,
       onFact: (callId, fact) => send({ type: "fact", callId, fact }),

@@ -1,6 +1,7 @@
 import { type ChildProcess, fork } from "node:child_process";
 
 import { GatewayError } from "../errors.ts";
+import type { LegId } from "../ids.ts";
 import type { Log } from "../log.ts";
 import { type FromWorker, parseFromWorker, type ToWorker, type WorkerFact, type WorkerRequest } from "./ipc.ts";
 import type { SfuClientChoice } from "./sfu/choose.ts";
@@ -13,6 +14,7 @@ export type Request = WithoutId<WorkerRequest>;
 export interface WorkerEvents {
   onFact(callId: string, fact: WorkerFact): void;
   onLobbyFact(callId: string, fact: LobbyFact): void;
+  onLegKey(leg: LegId, digit: string): void;
   onStats(callId: string, stats: CallAudioStats): void;
   /** The process is gone; always called, once. `expected` when `stop` was called before. */
   onExit(expected: boolean): void;
@@ -106,6 +108,9 @@ export const startWorkerProcess = (options: WorkerOptions): WorkerProcess => {
         return;
       case "lobbyFact":
         events.onLobbyFact(message.callId, message.fact);
+        return;
+      case "legKey":
+        events.onLegKey(message.legId, message.digit);
         return;
       case "stats":
         events.onStats(message.callId, message.stats);

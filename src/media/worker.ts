@@ -52,7 +52,9 @@ const host = createWorkerHost({
   connectLeg: (media, events) =>
     media.kind === "asterisk-websocket"
       ? connectAsteriskLeg(media, events)
-      : connectLivekitRoomLeg(media, events, createSfuClient),
+      : connectLivekitRoomLeg(media, events, createSfuClient, (digit) =>
+          send({ type: "legKey", legId: media.legId, digit }),
+        ),
 });
 
 process.on("message", (raw) => {

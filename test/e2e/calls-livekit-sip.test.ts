@@ -2,10 +2,15 @@
 // real livekit-server. Which of the two ran is printed.
 import { afterAll, afterEach, beforeAll, expect, test } from "@jest/globals";
 
+import { ListUpdate } from "@livekit/protocol";
+import { SipClient } from "livekit-server-sdk";
+
 import { TONES_HZ } from "../../deploy/lab/audio/tone.ts";
+import { turnOnDialIn } from "../../deploy/lab/dial-in.ts";
 import type { LabMemberProcess } from "../../deploy/lab/member/process.ts";
 import { OUTSIDE_NUMBERS } from "../../deploy/lab/outside-world.ts";
 import { allHear, memberEar, outsideEar, phoneEar } from "../support/e2e/audio.ts";
+import { dialUntilItRings, untilMuted } from "../support/e2e/dialin.ts";
 import { leftOf, legRooms } from "../support/e2e/leftovers.ts";
 import { killWorkerWithCall } from "../support/e2e/processes.ts";
 import { type Scene, startScene } from "../support/e2e/scene.ts";
@@ -14,7 +19,15 @@ const TIMEOUT_MS = 90_000;
 /** 480 Temporarily Unavailable, as a PBX answers for a phone that is switched off. Added to the lab's PBX here. */
 const UNREACHABLE = "+33199000480";
 
+/** Dialled by 1001: a room, and the menu. */
+const ROOM_NUMBER = "8500";
+const MENU_NUMBER = "8560";
+
+const OUR_SIP_TRUNK = "mrtc-sip-gateway:livekit-sip";
+
 let scene: Scene;
+/** Where dialling 8500 leads to. */
+let dialledRoom: string;
 /** A plain room with alice in the call, for the calls that nobody answers. */
 let plainRoom: string;
 let inPlainRoom: LabMemberProcess;
@@ -24,6 +37,11 @@ beforeAll(async () => {
     trunk: "livekit-sip",
     parts: ["livekit-sip"],
     config: { calls: { ring_timeout: "7s" } },
+  });
+  dialledRoom = await scene.createRoom({ encrypted: true });
+  await scene.lab.gateway.reconfigure({
+    dispatch_rules: [{ name: "dialled", numbers: [ROOM_NUMBER], room: dialledRoom }],
+    menu: { numbers: [MENU_NUMBER], language: "fr" },
   });
   await scene.lab.pbx.cli(`dialplan add extension ${UNREACHABLE},1,PJSIPHangup(480) into world`);
   plainRoom = await scene.createRoom({ encrypted: false });
@@ -128,6 +146,96 @@ test(
   TIMEOUT_MS,
 );
 
+test(
+  "a desk phone that dials a room's number is in its encrypted call, rings until then, mutes itself, and leaves nothing",
+  async () => {
+    const { lab, alice } = scene;
+    const phone = lab.phones["1001"];
+    const ghost = lab.gateway.ghost("1001");
+    await using atAlice = await scene.join(alice, dialledRoom, TONES_HZ.alice);
+    for (const hangUp of ["phone", "room"] as const) {
+      await dialUntilItRings(phone, ROOM_NUMBER);
+      await phone.waitForEstablished();
+      await allHear([
+        [memberEar(atAlice, ghost), phone.toneHz],
+        [phoneEar(phone), TONES_HZ.alice],
+      ]);
+      const [call] = await scene.calls(dialledRoom);
+      expect(call).toMatchObject({
+        state: "active",
+        direction: "inbound",
+        number: "1001",
+        user_id: ghost,
+        added_by: { type: "trunk", name: "livekit-sip" },
+      });
+      if (hangUp === "phone") {
+        await phone.press("*6");
+        await untilMuted(phone, atAlice);
+        await phone.press("*6");
+        await memberEar(atAlice, ghost).hear(phone.toneHz);
+      }
+
+      const hungUpAtMs = performance.now();
+      if (hangUp === "phone") await phone.hangup();
+      else await atAlice.sendMessage("!phone hangup 1001");
+      await phone.waitForClosed();
+      await scene.expectNothingLeft({ roomId: dialledRoom, ghost, witness: alice }, hungUpAtMs);
+      expect(await scene.waitForEnd(call!.call_id)).toMatchObject({
+        outcome: hangUp === "phone" ? "completed" : "removed",
+      });
+    }
+  },
+  TIMEOUT_MS,
+);
+
+test(
+  "room number and PIN lead a phone through the menu into the call; outside and hidden callers are who they are elsewhere",
+  async () => {
+    const { lab, alice } = scene;
+    const phone = lab.phones["1001"];
+    await using atAlice = await scene.join(alice, dialledRoom, TONES_HZ.alice);
+    const { id, pin } = await turnOnDialIn(atAlice, lab.gateway.botUserId);
+    await phone.dial(MENU_NUMBER);
+    await phone.waitForEstablished();
+    await phone.press(`${id}#`);
+    await phone.press(`${pin}#`);
+    await allHear([
+      [memberEar(atAlice, lab.gateway.ghost("1001")), phone.toneHz],
+      [phoneEar(phone), TONES_HZ.alice],
+    ]);
+    await phone.hangup();
+    await scene.waitForState(dialledRoom, "ended");
+
+    for (const { prefix, user, name } of [
+      { prefix: "9", user: /^@tel_x[a-z2-7]{12}:/, name: "+33*******78" },
+      { prefix: "7", user: /^@tel_anonymous:/, name: "Anonymous caller" },
+    ]) {
+      await phone.dial(`${prefix}${ROOM_NUMBER}`);
+      const call = await scene.waitForState(dialledRoom, "active");
+      expect(call).toMatchObject({ user_id: expect.stringMatching(user), name });
+      await phone.hangup();
+      await scene.waitForEnd(call.call_id);
+    }
+  },
+  TIMEOUT_MS,
+);
+
+test(
+  "a caller who gives up while it rings leaves nothing; a number that leads nowhere is refused",
+  async () => {
+    const { lab, alice } = scene;
+    const phone = lab.phones["1001"];
+    const ghost = lab.gateway.ghost("1001");
+    await phone.dial("8599");
+    expect(await phone.waitForClosed()).toMatch(/^486/);
+    await dialUntilItRings(phone, ROOM_NUMBER);
+    const hungUpAtMs = performance.now();
+    await phone.hangup();
+    await scene.expectNothingLeft({ roomId: dialledRoom, ghost, witness: alice }, hungUpAtMs);
+  },
+  TIMEOUT_MS,
+);
+
 const endings = [
   { outcome: "busy", number: OUTSIDE_NUMBERS.busy, written: "+33 1 99 00 04 86", status: 486 },
   { outcome: "declined", number: OUTSIDE_NUMBERS.declined, written: "+33 1 99 00 06 03", status: 603 },
@@ -189,6 +297,40 @@ test(
     await lab.gateway.api("DELETE", `/api/v1/calls/${outsideCall}`);
     await scene.waitForEnd(outsideCall);
     await allHear([[phoneEar(phone), TONES_HZ.alice]]);
+  },
+  TIMEOUT_MS,
+);
+
+test(
+  "trunk and rule for calls to us are as configured again after somebody changed them; those of others stay",
+  async () => {
+    const { gateway, livekit } = scene.lab;
+    const sip = new SipClient(livekit.httpUrl, livekit.apiKey, livekit.apiSecret);
+    const found = async (name: string) => ({
+      trunk: (await sip.listSipInboundTrunk()).find((one) => one.name === name),
+      rule: (await sip.listSipDispatchRule()).find((one) => one.name === name),
+    });
+    const others = await sip.createSipInboundTrunk("others", ["+33999"]);
+    await sip.createSipDispatchRule(
+      { type: "individual", roomPrefix: "others" },
+      { name: "others", trunkIds: [others.sipTrunkId] },
+    );
+    const ofOthers = await found("others");
+    const before = await found(OUR_SIP_TRUNK);
+    expect(before.rule?.trunkIds).toEqual([before.trunk?.sipTrunkId]);
+
+    const everybody = new ListUpdate({ set: ["0.0.0.0/0"] });
+    await sip.updateSipInboundTrunkFields(before.trunk!.sipTrunkId, { allowedAddresses: everybody });
+    await sip.deleteSipDispatchRule(before.rule!.sipDispatchRuleId);
+    await gateway.restart();
+    const after = await found(OUR_SIP_TRUNK);
+    expect(after.trunk).toMatchObject({ sipTrunkId: before.trunk?.sipTrunkId, allowedAddresses: ["127.0.0.1"] });
+    expect(after.rule).toMatchObject({ trunkIds: [before.trunk?.sipTrunkId], attributes: before.rule?.attributes });
+
+    await gateway.restart();
+    // What is right is not written again.
+    expect(await found(OUR_SIP_TRUNK)).toEqual(after);
+    expect(await found("others")).toEqual(ofOthers);
   },
   TIMEOUT_MS,
 );

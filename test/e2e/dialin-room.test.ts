@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from "@jest/globals";
 import { TONES_HZ } from "../../deploy/lab/audio/tone.ts";
 import type { LabMember } from "../../deploy/lab/member/member.ts";
 import { allHear, memberEar, nowMs, phoneEar, phoneRecorded, staysDeaf } from "../support/e2e/audio.ts";
+import { dialUntilItRings, untilMuted } from "../support/e2e/dialin.ts";
 import { displayNameOf, roomHand } from "../support/e2e/rooms.ts";
 import { until } from "../support/e2e/until.ts";
 import { type Scene, startScene } from "../support/e2e/scene.ts";
@@ -142,11 +143,7 @@ test(
     const ghost = lab.gateway.ghost("1001");
     await using _atAlice = await scene.join(alice, encrypted, TONES_HZ.alice);
     const before = (await scene.calls(encrypted)).length;
-    const ringing = Promise.withResolvers<void>();
-    const stop = phone.on(({ type }) => (type === "CALL_RINGING" ? ringing.resolve() : undefined));
-    await phone.dial("8501");
-    await ringing.promise;
-    stop();
+    await dialUntilItRings(phone, "8501");
     const hungUpAtMs = performance.now();
     await phone.hangup();
     await scene.expectNothingLeft({ roomId: encrypted, ghost, witness: alice }, hungUpAtMs);
@@ -194,12 +191,7 @@ test(
     await expectBothHear(atAlice, ghost);
 
     await phone.press("*6");
-    // Keys interrupt what the phone says, so only a whole second of silence counts.
-    await until("the phone to be muted", async () =>
-      (await atAlice.heardSince(nowMs() - 1000)).some((tone) => Math.abs(tone.frequencyHz - phone.toneHz) < 10)
-        ? undefined
-        : true,
-    );
+    await untilMuted(phone, atAlice);
     await phoneEar(phone).hear(TONES_HZ.alice);
     await phone.press("*6");
     await expectBothHear(atAlice, ghost);

@@ -4,7 +4,8 @@ import { connect } from "node:net";
 import { createAppserviceApp } from "../../src/http/appservice-app.ts";
 import type { AnsweredRequest } from "../../src/http/base-app.ts";
 import { startListener } from "../../src/http/listener.ts";
-import { send, silentLog, startApi } from "./http-support.ts";
+import { GatewayError } from "../../src/errors.ts";
+import { type RunningApi, send, silentLog, startApi } from "./http-support.ts";
 
 const loopback = { host: "127.0.0.1", port: 0 };
 
@@ -51,6 +52,33 @@ describe("monitoring", () => {
       expect(headers.get("x-powered-by")).toBeNull();
       expect(headers.get("access-control-allow-origin")).toBeNull();
     }
+  });
+});
+
+describe("LiveKit's webhooks", () => {
+  const body = '{"event":"participant_left"}';
+  const post = (api: RunningApi) =>
+    api.request("POST", "/livekit/webhook", {
+      rawBody: body,
+      headers: { "content-type": "application/webhook+json", authorization: "signature" },
+    });
+
+  test("are handed on as they came; what is not signed is refused", async () => {
+    const taken: unknown[] = [];
+    await using api = await startApi({ takeWebhook: async (...webhook) => void taken.push(webhook) });
+    expect((await post(api)).status).toBe(200);
+    expect(taken).toEqual([[body, "signature"]]);
+    await using strict = await startApi({
+      takeWebhook: async () => {
+        throw new GatewayError("UNAUTHORIZED", "not ours");
+      },
+    });
+    expect(await post(strict)).toMatchObject({ status: 401, body: { errcode: "UNAUTHORIZED" } });
+  });
+
+  test("are unknown without a livekit-sip trunk", async () => {
+    await using api = await startApi();
+    expect((await post(api)).status).toBe(404);
   });
 });
 

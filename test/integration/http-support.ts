@@ -3,7 +3,7 @@ import type { AddPhone, CallRecord, CallService } from "../../src/calls/ports.ts
 import { GatewayError } from "../../src/errors.ts";
 import { callId, type E164, ghostUserId, legId } from "../../src/ids.ts";
 import type { Log } from "../../src/log.ts";
-import { createApiApp, type Readiness } from "../../src/http/api-app.ts";
+import { type ApiAppDeps, createApiApp, type Readiness } from "../../src/http/api-app.ts";
 import type { AnsweredRequest } from "../../src/http/base-app.ts";
 import { type Listener, startListener } from "../../src/http/listener.ts";
 import { createMetrics } from "../../src/observability/metrics.ts";
@@ -124,7 +124,7 @@ export const send = async (url: string, method: string, options: RequestOptions 
   return { status: response.status, headers: response.headers, text, body: parsed(text) };
 };
 
-export const startApi = async (): Promise<RunningApi> => {
+export const startApi = async (more: Partial<ApiAppDeps> = {}): Promise<RunningApi> => {
   const calls = fakeCalls();
   const metrics = createMetrics();
   const store = openStore({ path: ":memory:" });
@@ -141,6 +141,7 @@ export const startApi = async (): Promise<RunningApi> => {
       metrics.httpRequest(request);
     },
     log: silentLog(),
+    ...more,
   });
   const listener = await startListener({ app, listen: { host: "127.0.0.1", port: 0 }, configKey: "api.listen" });
   return Object.assign(running, {

@@ -97,6 +97,18 @@ const inMenu = async (options: Parameters<typeof start>[0] = {}) => {
   return world;
 };
 
+test("keys of a caller who is faster than the answer count", async () => {
+  const { admitted, ring, fact, keys } = start();
+  ring(incoming("8600"));
+  await keys("123");
+  fact({ type: "leg.mediaReady", media: MEDIA });
+  await flush();
+  await keys("456#");
+  await keys("11112222#");
+  await flush();
+  expect(admitted).toHaveLength(1);
+});
+
 test("a number without a menu goes straight to the calls, and so do its answer and its end", async () => {
   const { desk, asked, admitted, ring } = start();
   ring(incoming("8500"));

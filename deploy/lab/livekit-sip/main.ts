@@ -2,7 +2,7 @@
  * Stand-in for livekit-sip, used when the real one is not found (LIVEKIT_SIP_BIN or PATH).
  *
  * It stands in front of the real livekit-server: `livekit.SIP/CreateSIPParticipant` and `TransferSIPParticipant` are answered here,
- * everything else (rooms, trunks, rules, signalling) is passed on. A call is a real SIP call to the PBX and a real participant
+ * everything else (rooms, trunks, rules, signalling) is passed on. Calls to it are led by the trunks and rules of that server. A call is a real SIP call to the PBX and a real participant
  * in a real room. Attributes, order and refusals are those of livekit-sip 1.11 as far as they were measured.
  * Configuration: one JSON object as the first argument.
  */
@@ -10,6 +10,8 @@ import { createServer } from "node:http";
 import { SIPTransport } from "@livekit/protocol";
 import { AccessToken, SipClient, TokenVerifier } from "livekit-server-sdk";
 import { z } from "zod";
+import type { Dispatch } from "./dispatch.ts";
+import { takeCall } from "./incoming-call.ts";
 import { proxyHttp, proxyUpgrade, readBody } from "./proxy.ts";
 import { type SipCall, startSipCall } from "./sip-call.ts";
 import { createSipUa, SipFailure } from "./sip-ua.ts";
@@ -51,17 +53,34 @@ const transferRequest = z.object({ participantIdentity: z.string(), roomName: z.
 
 const sip = new SipClient(livekitUrl, apiKey, apiSecret);
 const verifier = new TokenVerifier(apiKey, apiSecret);
-const ua = await createSipUa(host, configuration.sipPort);
+const wsUrl = livekitUrl.replace(/^http/, "ws");
 const calls = new Map<string, SipCall>();
 
 const refuse = (code: TwirpError["code"], msg: string): TwirpError => ({ code, msg });
 
-const participantToken = (identity: string, name: string, room: string, attributes: Record<string, string>) => {
-  const token = new AccessToken(apiKey, apiSecret, { identity, name, attributes });
+const participantToken = ({ identity, name, room, attributes, roomConfig }: Dispatch) => {
+  const token = new AccessToken(apiKey, apiSecret, { identity, name, attributes: { ...attributes } });
   token.kind = "sip";
+  if (roomConfig !== undefined) token.roomConfig = roomConfig;
   token.addGrant({ roomJoin: true, room, canPublish: true, canSubscribe: true, canUpdateOwnMetadata: true });
   return token.toJwt();
 };
+
+const ua = await createSipUa(host, configuration.sipPort, (invite) => {
+  takeCall(invite, {
+    host,
+    wsUrl,
+    list: async () => {
+      const [trunks, rules] = await Promise.all([sip.listSipInboundTrunk(), sip.listSipDispatchRule()]);
+      return { trunks, rules };
+    },
+    tokenFor: participantToken,
+  }).catch((error: unknown) => {
+    console.error("a call failed", error);
+    invite.refuse("486 Busy Here");
+    invite.bye();
+  });
+});
 
 const create = async (body: unknown): Promise<Record<string, string>> => {
   if (configuration.cpuExhausted) throw refuse("unavailable", "cpu exhausted");
@@ -84,8 +103,8 @@ const create = async (body: unknown): Promise<Record<string, string>> => {
   const call = await startSipCall(ua, {
     host,
     room: {
-      url: livekitUrl.replace(/^http/, "ws"),
-      token: await participantToken(identity, request.participantName, request.roomName, attributes),
+      url: wsUrl,
+      token: await participantToken({ identity, name: request.participantName, room: request.roomName, attributes }),
     },
     peer: { host: peerHost, port: Number(peerPort) },
     user: request.sipCallTo,

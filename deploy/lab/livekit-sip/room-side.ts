@@ -1,4 +1,4 @@
-/** The LiveKit side of one SIP participant: it is in the leg room before the INVITE leaves, as livekit-sip does it. */
+/** The LiveKit side of one SIP participant: in the leg room before the INVITE leaves, or while a call to us rings, as livekit-sip does it. */
 import {
   AudioFrame,
   AudioSource,
@@ -20,7 +20,7 @@ const MIX_MAX_FRAMES = 5;
 
 export interface RoomSide {
   /** Not awaited: now and then rtc-node waits 5 s for an answer that has come already. */
-  setStatus(status: "dialing" | "ringing" | "active" | "hangup"): void;
+  setStatus(status: "ringing" | "active"): void;
   /** Starts hearing the room; livekit-sip subscribes only after the answer. */
   openRoomAudio(): void;
   /** Audio of the phone for the room. */
@@ -28,6 +28,8 @@ export interface RoomSide {
   /** The next 20 ms of what the phone hears. */
   nextMix(): Int16Array;
   publishKey(code: number, key: string): Promise<void>;
+  /** Resolves when another participant's audio track is subscribed to: what answers a call to us. */
+  readonly audible: Promise<void>;
   readonly closed: Promise<void>;
   leave(): Promise<void>;
 }
@@ -52,6 +54,9 @@ export const joinRoomSide = async (url: string, token: string): Promise<RoomSide
   };
   room.on(RoomEvent.TrackSubscribed, (track, publication) => {
     if (track.kind === TrackKind.KIND_AUDIO) void pump(track, publication.sid ?? "");
+  });
+  const audible = new Promise<void>((resolve) => {
+    room.on(RoomEvent.TrackSubscribed, ({ kind }) => (kind === TrackKind.KIND_AUDIO ? resolve() : undefined));
   });
   const closed = new Promise<void>((resolve) => {
     room.on(RoomEvent.Disconnected, () => resolve());
@@ -90,6 +95,7 @@ export const joinRoomSide = async (url: string, token: string): Promise<RoomSide
       return mix;
     },
     publishKey: (code, key) => participant.publishDtmf(code, key),
+    audible,
     closed,
     leave: async () => {
       await room.disconnect();

@@ -38,6 +38,15 @@ export interface RtpHandlers {
   readonly onKey: (key: string, code: number) => void;
 }
 
+const MEDIA_LINE = /^m=audio (\d+) \S+ ([\d ]+)/m;
+/** The first of ours that the far end names. */
+export const offeredPayloadType = (sdp: string): PayloadType | undefined =>
+  MEDIA_LINE.exec(sdp)?.[2]
+    ?.trim()
+    .split(" ")
+    .map(Number)
+    .find((type): type is PayloadType => type === 0 || type === 8);
+
 const sdpOf = (host: string, port: number, payloadTypes: readonly PayloadType[]): string =>
   [
     "v=0",
@@ -109,12 +118,8 @@ export const createRtpLeg = async (
     sdp: sdpOf(host, socket.address().port, payloadTypes),
     connect: (remoteSdp) => {
       const address = /^c=IN IP4 (\S+)/m.exec(remoteSdp)?.[1] ?? host;
-      const media = /^m=audio (\d+) \S+ ([\d ]+)/m.exec(remoteSdp);
-      const payloadType = media?.[2]
-        ?.trim()
-        .split(" ")
-        .map(Number)
-        .find((type): type is PayloadType => type === 0 || type === 8);
+      const media = MEDIA_LINE.exec(remoteSdp);
+      const payloadType = offeredPayloadType(remoteSdp);
       if (media === null || payloadType === undefined) throw new Error("no common codec");
       remote = { host: address, port: Number(media[1]), payloadType };
     },

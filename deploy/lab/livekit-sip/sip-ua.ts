@@ -1,7 +1,8 @@
-/** The SIP side of the livekit-sip stand-in: an outbound user agent over UDP (RFC 3261), enough for one trunk on loopback. */
+/** The SIP side of the livekit-sip stand-in: a user agent over UDP (RFC 3261), enough for one trunk on loopback. Calls to it: sip-uas.ts. */
 import { randomBytes } from "node:crypto";
 import { createSocket, type Socket } from "node:dgram";
 import { formatSip, header, methodOf, parseSip, type SipMessage, statusOf, uriOf } from "./sip-message.ts";
+import { type IncomingInvite, T1_MS, takeInvite } from "./sip-uas.ts";
 
 export interface InviteRequest {
   readonly user: string;
@@ -36,8 +37,6 @@ export class SipFailure extends Error {
   }
 }
 
-/** RFC 3261 timer T1 and B. */
-const T1_MS = 500;
 const TIMER_B_MS = 32_000;
 
 interface Transaction {
@@ -62,7 +61,11 @@ const respond = (
   socket.send(formatSip(`SIP/2.0 ${status}`, [...copied, ["Allow", ALLOW]]), peer.port, peer.address);
 };
 
-export const createSipUa = async (host: string, port: number): Promise<SipUa> => {
+export const createSipUa = async (
+  host: string,
+  port: number,
+  onInvite?: (invite: IncomingInvite) => void,
+): Promise<SipUa> => {
   const socket = createSocket("udp4");
   await new Promise<void>((resolve, reject) => {
     socket.once("error", reject);
@@ -75,6 +78,13 @@ export const createSipUa = async (host: string, port: number): Promise<SipUa> =>
     const call = calls.get(header(message, "call-id"));
     if (call !== undefined) return call.onMessage(message);
     const method = methodOf(message);
+    if (onInvite !== undefined && method === "INVITE" && statusOf(message) === undefined) {
+      const taken = takeInvite({ socket, contact: `<sip:${host}:${port}>`, via: `${host}:${port}`, peer, message });
+      const callId = header(message, "call-id");
+      calls.set(callId, taken);
+      void taken.over.then(() => setTimeout(() => calls.delete(callId), TIMER_B_MS).unref());
+      return onInvite(taken.invite);
+    }
     if (statusOf(message) === undefined && method !== "ACK") {
       respond(socket, message, peer, method === "OPTIONS" ? "200 OK" : "481 Call Does Not Exist");
     }

@@ -6,13 +6,14 @@ import { type LabContext, launch, logFileOf, placeValues, repositoryFile } from 
 import { mergeTrees, readYaml, toYaml } from "../overlay.ts";
 import { answersHttp } from "../process.ts";
 
-/** livekit-server with livekit/livekit.yaml and the lab's overlay. */
-export async function startLivekit(context: LabContext): Promise<void> {
+/** livekit-server with livekit/livekit.yaml and the lab's overlay. `webhook`: it tells the lab's gateway of calls. */
+export async function startLivekit(context: LabContext, { webhook }: { webhook: boolean }): Promise<void> {
   const command = await installLivekitServer(context.progress);
   const configFile = join(context.folder, "livekit.yaml");
   const shipped = readYaml(repositoryFile("livekit/livekit.yaml"));
   const overlay = readYaml(repositoryFile("deploy/lab/overlay/livekit.yaml"), placeValues(context));
-  await writeFile(configFile, toYaml(mergeTrees(...shipped, ...overlay)));
+  const told = webhook ? readYaml(repositoryFile("deploy/lab/overlay/livekit-webhook.yaml"), placeValues(context)) : [];
+  await writeFile(configFile, toYaml(mergeTrees(...shipped, ...overlay, ...told)));
   await launch(context, {
     name: "livekit",
     command,

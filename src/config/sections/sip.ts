@@ -62,7 +62,7 @@ const trunkKeys = {
     { values: DIAL_FORMATS },
   ),
   caller_id: key(callerId, "Whom the called phone sees."),
-  inbound: key(trunkInbound, "Calls of this trunk to us (engine `asterisk`). Where they go: `dispatch_rules`."),
+  inbound: key(trunkInbound, "Calls of this trunk to us. Where they go: `dispatch_rules`."),
 };
 
 const asteriskTrunk = z.strictObject({
@@ -100,6 +100,20 @@ const livekitSipTrunk = z.strictObject({
           { example: ["+33140506000"] },
         ),
         transport: key(oneOf(["udp", "tcp", "tls"]).default("udp"), "SIP transport."),
+        inbound_addresses: key(
+          z.exactOptional(
+            z
+              .array(pattern(/^[^\s()+*;,]+$/, "an IP address, a network as 192.0.2.0/24, or a host name"))
+              .min(1, { error: "expected at least one address: without one anybody could call in" }),
+          ),
+          "Whence the PBX calls us. Host names are looked up. Default: the host of `address`.",
+          { example: ["192.0.2.10"] },
+        ),
+        inbound_numbers: key(
+          z.array(dialable()).default([]),
+          "Called numbers that LiveKit hands to us, as the PBX sends them. Default: all; only one trunk of a LiveKit can have that.",
+          { example: ["8500"] },
+        ),
         auth_username: key(z.exactOptional(text("a user name")), "For a PBX that asks for a password.", {
           example: "element",
         }),

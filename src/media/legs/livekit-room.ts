@@ -13,12 +13,13 @@ const RATE_HZ: SampleRateHz = 16000;
  * the light SFU client that is Opus, which the conference gets unchanged. What we publish is the mix, encoded once; livekit-sip sends
  * it to the phone once the call is answered.
  *
- * Rejects with GatewayError MEDIA_FAILED or SFU_REFUSED.
+ * `onKey`: keys of the phone, which may be a PIN. Rejects with GatewayError MEDIA_FAILED or SFU_REFUSED.
  */
 export const connectLivekitRoomLeg = async (
   media: RoomMedia,
   events: LegEvents,
   createSfuClient: CreateSfuClient,
+  onKey: (digit: string) => void,
 ): Promise<Leg> => {
   const client = createSfuClient({
     address: { sfuUrl: media.url, token: media.token, identity: "", encrypted: false },
@@ -27,6 +28,9 @@ export const connectLivekitRoomLeg = async (
     events: {
       onFrame: (_track, frame) => events.onFrame(frame),
       onTrackEnded: () => {},
+      onKey: (identity, digit) => {
+        if (identity === media.phoneIdentity) onKey(digit);
+      },
       onState: (state, message) => {
         if (state === "closed") events.onLost(message);
       },

@@ -48,11 +48,15 @@ const IGNORED_FIELDS = new Set([13 /* captureAudioFrame: the frame was taken */,
 const IGNORED_ROOM_EVENTS = new Set<string | undefined>([
   "activeSpeakersChanged",
   "connectionQualityChanged",
-  "dataPacketReceived",
   "dataChannelLowThresholdChanged",
   "participantMetadataChanged",
   "participantAttributesChanged",
 ]);
+
+type RoomMessage = Extract<EventMessage, { case: "roomEvent" }>["value"]["message"];
+/** Of the data packets only keys (SipDTMF) are read. */
+const isRead = ({ case: name, value }: RoomMessage): boolean =>
+  name === "dataPacketReceived" ? value.value.case === "sipDtmf" : !IGNORED_ROOM_EVENTS.has(name);
 
 const firstField = (data: Uint8Array): number => {
   const low = data[0] ?? 0;
@@ -88,7 +92,7 @@ class EventRouter extends EventEmitter {
     }
     if (message.case === "roomEvent") {
       reportEncryptionState(message.value);
-      if (IGNORED_ROOM_EVENTS.has(message.value.message.case)) return;
+      if (!isRead(message.value.message)) return;
     }
     this.emit("ffi_event", event);
   }

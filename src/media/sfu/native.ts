@@ -98,6 +98,7 @@ export const createNativeSfuClient = (options: SfuClientOptions): SfuClient => {
       .on(RoomEvent.Disconnected, (reason) => {
         end(`the SFU closed the connection (${DisconnectReason[reason] ?? String(reason)})`);
       });
+    room.on(RoomEvent.DtmfReceived, (_code, digit, sender) => events.onKey?.(sender?.identity ?? "", digit));
     tracks.watchEncryption();
   };
 

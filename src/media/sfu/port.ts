@@ -33,6 +33,8 @@ export interface SfuEvents {
   onFrame(track: RemoteTrack, frame: Frame): void;
   /** A track that was listened to is gone. */
   onTrackEnded(track: RemoteTrack): void;
+  /** Somebody pressed a key (LiveKit's SipDTMF). Where this is left out, nothing but audio is received. */
+  onKey?(identity: string, digit: string): void;
 }
 
 export interface SfuClientOptions {

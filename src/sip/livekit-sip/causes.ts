@@ -2,7 +2,8 @@ import { ServerError, SipCallError } from "livekit-server-sdk";
 import { outcomeFromSipStatus } from "../../calls/outcome.ts";
 import type { LegCause, LegFact } from "../../calls/ports.ts";
 
-type Ended = Omit<Extract<LegFact, { type: "leg.ended" }>, "type">;
+/** How a leg ended. */
+export type Ended = Omit<Extract<LegFact, { type: "leg.ended" }>, "type">;
 
 const statusOf = (error: unknown): number | undefined =>
   error instanceof SipCallError ? error.sipStatusCode : undefined;

@@ -20,13 +20,15 @@ const TRANSPORTS = {
   tcp: SIPTransport.SIP_TRANSPORT_TCP,
   tls: SIPTransport.SIP_TRANSPORT_TLS,
 } as const;
-const ENCRYPTIONS = {
+export const ENCRYPTIONS = {
   disable: SIPMediaEncryption.SIP_MEDIA_ENCRYPT_DISABLE,
   require: SIPMediaEncryption.SIP_MEDIA_ENCRYPT_REQUIRE,
 } as const;
 
-/** Marks our trunks among those of others, which are never touched. */
-export const trunkName = (trunk: TrunkId): string => `mrtc-sip-gateway:${trunk}`;
+/** Marks our trunks and rules among those of others, which are never touched. */
+const OURS = "mrtc-sip-gateway:";
+export const trunkName = (trunk: TrunkId): string => `${OURS}${trunk}`;
+export const isOurTrunk = (name: string): boolean => name.startsWith(OURS);
 
 const wantedInfo = (id: TrunkId, trunk: LivekitSipTrunk, sipTrunkId: string): SIPOutboundTrunkInfo =>
   new SIPOutboundTrunkInfo({

@@ -1,7 +1,7 @@
 import { AccessToken } from "livekit-server-sdk";
 import { afterEach, expect, jest, test } from "@jest/globals";
 
-import { callId } from "../../../src/ids.ts";
+import { callId, legId } from "../../../src/ids.ts";
 import { eventually, type Scene, startScene } from "../../support/media/scene.ts";
 import { startTalker, type Talker } from "../../support/media/talker.ts";
 import { toneLevel } from "../../support/media/tones.ts";
@@ -58,6 +58,7 @@ test("a phone in a leg room of livekit-sip and one at Asterisk are in the same c
     url: livekit.wsUrl,
     token: await legToken("gateway"),
     phoneIdentity: "sip-two",
+    legId: legId("leg-two"),
   });
   expect(await alice.level("two", 1130, 200)).toBeLessThan(NOT_HEARD_DBFS);
   await scene.pool.bridge(two);

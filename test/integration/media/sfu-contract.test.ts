@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from "@j
 import { eventually } from "../../support/media/scene.ts";
 import type { ClientKind, Published, SfuMember } from "../../support/media/sfu-member.ts";
 import { type SfuRoom, startSfuRoom } from "../../support/media/sfu-room.ts";
+import { startTalker } from "../../support/media/talker.ts";
 
 jest.setTimeout(60_000);
 
@@ -34,6 +35,28 @@ const isSilent = async (member: SfuMember, identity: string): Promise<boolean> =
 };
 const trackOf = async (member: SfuMember, identity: string) =>
   (await member.tracks()).find((track) => track.identity === identity);
+
+describe.each(["light", "native"] as const)("%s", (kind) => {
+  test("reports keys that others press, where it takes them, and is heard as ever", async () => {
+    const alice = await room.member(kind, "alice", { encrypted: false, takesKeys: true });
+    const bob = await room.member(kind, "bob", { encrypted: false });
+    await using phone = { talker: startTalker(), [Symbol.asyncDispose]: () => phone.talker.close() };
+    const { sfuUrl, token } = await room.address("phone");
+    await phone.talker.join({ url: sfuUrl, token, identity: "phone", encrypted: false });
+    await phone.talker.say(TONE_HZ);
+    await Promise.all([hears(alice, "phone", TONE_HZ), hears(bob, "phone", TONE_HZ)]);
+    for (const [code, digit] of [
+      [5, "5"],
+      [11, "#"],
+    ] as const) {
+      await phone.talker.press(code, digit);
+    }
+    await eventually(async () => (await alice.keys()).length === 2, "both keys");
+    expect(await alice.keys()).toEqual(["phone 5", "phone #"]);
+    await alice.say("alaw", OTHER_HZ);
+    expect(await hears(bob, "alice", OTHER_HZ)).toBe(true);
+  });
+});
 
 const PAIRS: readonly [publisher: ClientKind, subscriber: ClientKind][] = [
   ["light", "native"],

@@ -31,6 +31,7 @@ const CLIENTS: Readonly<Record<string, CreateSfuClient>> = {
 const heard = new Map<string, Heard>();
 const states: string[] = [];
 const ended: string[] = [];
+const keys: string[] = [];
 let wanted: readonly string[] | "everybody" = "everybody";
 let client: SfuClient | undefined;
 interface Speech {
@@ -129,6 +130,7 @@ const handle = async (request: MemberRequest): Promise<MemberAnswer["value"]> =>
           onFrame,
           onState: (state, message) => states.push(`${state}: ${message}`),
           onTrackEnded: ({ identity }) => ended.push(identity),
+          ...(request.takesKeys ? { onKey: (identity, digit) => keys.push(`${identity} ${digit}`) } : {}),
         },
       });
       return undefined;
@@ -167,6 +169,8 @@ const handle = async (request: MemberRequest): Promise<MemberAnswer["value"]> =>
       return states;
     case "ended":
       return ended;
+    case "keys":
+      return keys;
     case "usage": {
       const { user, system } = process.cpuUsage();
       return { count: user + system, lost: process.memoryUsage().rss, codec: "" };

@@ -15,7 +15,7 @@ export interface Saying {
 }
 
 export type MemberRequest =
-  | { type: "open"; kind: ClientKind; address: SfuAddress; publishes: Published }
+  | { type: "open"; kind: ClientKind; address: SfuAddress; publishes: Published; takesKeys: boolean }
   | { type: "connect" }
   | { type: "say"; saying: Saying | undefined }
   | { type: "key"; identity: string; index: number; key: string }
@@ -28,6 +28,7 @@ export type MemberRequest =
   | { type: "tracks" }
   | { type: "states" }
   | { type: "ended" }
+  | { type: "keys" }
   | { type: "usage" }
   | { type: "close" };
 
@@ -72,6 +73,8 @@ export interface SfuMember {
   states(): Promise<readonly string[]>;
   /** Identities of the tracks that were reported as ended. */
   ended(): Promise<readonly string[]>;
+  /** Those that others pressed, as `identity key`. */
+  keys(): Promise<readonly string[]>;
   /** Microseconds of CPU so far, and memory in bytes. */
   usage(): Promise<{ cpuUs: number; rssBytes: number }>;
   /** Closes the client; the process goes on. */
@@ -83,6 +86,7 @@ export const startSfuMember = async (
   kind: ClientKind,
   address: SfuAddress,
   publishes: Published,
+  takesKeys: boolean,
 ): Promise<SfuMember> => {
   const child = fork(new URL("./sfu-member-process.ts", import.meta.url), {
     execArgv: [],
@@ -116,7 +120,7 @@ export const startSfuMember = async (
     await ask(request);
   };
   await ready.promise;
-  await tell({ type: "open", kind, address, publishes });
+  await tell({ type: "open", kind, address, publishes, takesKeys });
   return {
     pid: child.pid!,
     connect: () => tell({ type: "connect" }),
@@ -132,6 +136,7 @@ export const startSfuMember = async (
     tracks: async () => (await ask({ type: "tracks" })) as readonly TrackView[],
     states: async () => (await ask({ type: "states" })) as readonly string[],
     ended: async () => (await ask({ type: "ended" })) as readonly string[],
+    keys: async () => (await ask({ type: "keys" })) as readonly string[],
     async usage() {
       const { count, lost } = (await ask({ type: "usage" })) as HeardView;
       return { cpuUs: count, rssBytes: lost };

@@ -15,6 +15,8 @@ export interface MemberOptions {
   readonly sfuUrl?: string;
   /** Codec of its track; default: alaw. */
   readonly publishes?: Published;
+  /** Reports keys that others press. */
+  readonly takesKeys?: boolean;
 }
 
 /** A real livekit-server with one room at a time, and SfuClients in it. */
@@ -52,8 +54,12 @@ export const startSfuRoom = async (): Promise<SfuRoom> => {
     token.addGrant({ roomJoin: true, room });
     return { sfuUrl, token: await token.toJwt(), identity, encrypted };
   };
-  const guest = async (kind: ClientKind, to: SfuAddress, publishes: Published = "alaw"): Promise<SfuMember> => {
-    const member = await startSfuMember(kind, to, publishes);
+  const guest = async (
+    kind: ClientKind,
+    to: SfuAddress,
+    { publishes = "alaw", takesKeys = false }: MemberOptions = {},
+  ): Promise<SfuMember> => {
+    const member = await startSfuMember(kind, to, publishes, takesKeys);
     members.push(member);
     return member;
   };
@@ -68,7 +74,7 @@ export const startSfuRoom = async (): Promise<SfuRoom> => {
     key,
     clear,
     async member(kind, name, options) {
-      const member = await guest(kind, await address(name, options), options?.publishes);
+      const member = await guest(kind, await address(name, options), options);
       await member.setKey(name, 0, key(name));
       await member.listen(true);
       await member.connect();

@@ -135,6 +135,9 @@ const handle = async (request: TalkerRequest): Promise<TalkerAnswer["value"]> =>
       tone =
         request.frequencyHz === undefined ? undefined : createTone(RATE_HZ, request.frequencyHz, request.amplitude);
       return undefined;
+    case "press":
+      await room.localParticipant?.publishDtmf(request.code, request.digit);
+      return undefined;
     case "burst":
       return new Promise((resolve) => {
         burst = { resolve, frames: 10, source: createTone(RATE_HZ, 1000, 12000) };

@@ -5,6 +5,7 @@ export type TalkerRequest =
   | { type: "join"; url: string; token: string; identity: string; encrypted: boolean }
   | { type: "key"; identity: string; index: number; key: string }
   | { type: "say"; frequencyHz: number | undefined; amplitude?: number }
+  | { type: "press"; code: number; digit: string }
   | { type: "burst" }
   | { type: "onset"; identity: string }
   | { type: "level"; identity: string; frequencyHz: number; ms: number }
@@ -28,6 +29,8 @@ export interface Talker {
   setKey(identity: string, index: number, key: Uint8Array): Promise<void>;
   /** Undefined: silence. */
   say(frequencyHz: number | undefined): Promise<void>;
+  /** As livekit-sip does for its phone. */
+  press(code: number, digit: string): Promise<void>;
   burst(): Promise<number>;
   onset(identity: string): Promise<number>;
   /** dBFS of a frequency in the last `ms` of what is heard of a member; -120 when nothing is. */
@@ -67,6 +70,7 @@ export const startTalker = (): Talker => {
     join: (access) => tell({ type: "join", ...access }),
     setKey: (identity, index, key) => tell({ type: "key", identity, index, key: Buffer.from(key).toString("base64") }),
     say: (frequencyHz) => tell({ type: "say", frequencyHz }),
+    press: (code, digit) => tell({ type: "press", code, digit }),
     burst: () => askNumber({ type: "burst" }),
     onset: (identity) => askNumber({ type: "onset", identity }),
     level: (identity, frequencyHz, ms = 500) => askNumber({ type: "level", identity, frequencyHz, ms }),

@@ -246,6 +246,16 @@ describe("readiness", () => {
     );
   });
 
+  test("a leg that audio answers is attached when everything else is there", () => {
+    const event = { type: "leg.mediaReady", ...leg, attachingAnswers: true } as const;
+    const rings = { sfu: "joined", leg: "ringing" } as const;
+    expect(types(callIn("alerting", { ...rings, member: "published" }), event)).not.toContain("media.attach");
+    const waiting = { ...rings, audio: "ready", attachingAnswers: true, member: "published" } as const;
+    expect(types(callIn("alerting", waiting), { type: "rtc.keysExchanged" })).toContain("media.attach");
+    const unpublished = { ...waiting, member: "publishing", keysExchanged: true } as const;
+    expect(types(callIn("alerting", unpublished), { type: "rtc.published" })).toContain("media.attach");
+  });
+
   test("the path opens when the phone is answered, the membership is out and the leg is attached", () => {
     const ready = { member: "published", sfu: "joined", audio: "attached" } as const;
     expect(types(callIn("alerting", ready), { type: "leg.answered", ...leg })).toContain("media.bridge");

@@ -31,6 +31,8 @@ describe("messages between pool and worker", () => {
     { type: "failed", id: 1, code: "NO_SUCH_CODE", message: "", retryable: false },
     { type: "fact", callId: "c", fact: { type: "media.workerLost" } },
     { type: "stats", callId: "c", stats: {} },
+    { type: "legKey", legId: "l", digit: "12" },
+    { type: "legKey", legId: "l", digit: "x" },
   ])("what is no message of a worker is refused: %j", (message) => {
     expect(parseFromWorker(message)).toBeUndefined();
   });

@@ -39,6 +39,7 @@ const createRun = async () => {
     },
     listener: createListener(8000, nowMs),
     wants: () => false,
+    usual: { codec: "alaw" },
     log: createTestLog().log,
     onFact: (_callId, fact) => facts.push(fact),
   });

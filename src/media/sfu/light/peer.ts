@@ -2,6 +2,7 @@ import { randomInt } from "node:crypto";
 
 import {
   Audio,
+  type DataChannel,
   initLogger,
   PeerConnection,
   RtcpNackResponder,
@@ -17,6 +18,8 @@ const HISTORY_PACKETS = 100;
 const OPUS_PARAMETERS = "minptime=10;useinbandfec=1";
 /** Section of the track we publish. */
 export const SEND_MID = "0";
+/** The SFU counts a connection with one of its data channels as up only when it has both. */
+const DATA_CHANNELS = { _reliable: {}, _lossy: { unordered: true, maxRetransmits: 0 } } as const;
 
 export type PeerState = "connected" | "disconnected" | "failed";
 
@@ -26,6 +29,8 @@ export interface PeerOptions {
   readonly onState: (state: PeerState) => void;
   /** A packet of the section `mid`; RTCP is not among them. */
   readonly onPacket: (mid: string, packet: Buffer) => void;
+  /** What other participants send as data; left out: there are no data channels. */
+  readonly onData?: (message: Buffer) => void;
 }
 
 /**
@@ -66,7 +71,7 @@ const addCodecs = (section: Audio, preferred: RtpCodec): void => {
   }
 };
 
-export const createPeer = ({ codec, onState, onPacket }: PeerOptions): Peer => {
+export const createPeer = ({ codec, onState, onPacket, onData }: PeerOptions): Peer => {
   const cid = `phone-${crypto.randomUUID()}`;
   const ssrc = randomInt(1, 2 ** 32);
   const connection = new PeerConnection("phone", {
@@ -89,6 +94,19 @@ export const createPeer = ({ codec, onState, onPacket }: PeerOptions): Peer => {
     return track;
   };
   const sender = addSendSection();
+  /** libdatachannel gives the data channels the first free section. */
+  const firstReceiver = onData === undefined ? 1 : 2;
+
+  const addDataChannels = (take: (message: Buffer) => void): DataChannel[] =>
+    Object.entries(DATA_CHANNELS).map(([label, config]) => {
+      const channel = connection.createDataChannel(label, config);
+      channel.onMessage((message) => {
+        if (!closed && Buffer.isBuffer(message)) take(message);
+      });
+      return channel;
+    });
+  /** Held, as the sections. */
+  const channels = onData === undefined ? [] : addDataChannels(onData);
 
   connection.onStateChange((state) => {
     if (closed) return;
@@ -107,7 +125,7 @@ export const createPeer = ({ codec, onState, onPacket }: PeerOptions): Peer => {
     },
     addReceiveSections(count) {
       for (let i = 0; i < count; i++) {
-        const mid = String(receivers.length + 1);
+        const mid = String(receivers.length + firstReceiver);
         const section = new Audio(mid, "RecvOnly");
         addCodecs(section, "opus");
         const track = connection.addTrack(section);
@@ -139,7 +157,7 @@ export const createPeer = ({ codec, onState, onPacket }: PeerOptions): Peer => {
       if (closed) return;
       closed = true;
       sender.close();
-      for (const track of receivers) track.close();
+      for (const section of [...receivers, ...channels]) section.close();
       connection.close();
     },
   };

@@ -1,4 +1,5 @@
 import {
+  DataPacket,
   DisconnectReason,
   type JoinResponse,
   type LeaveRequest,
@@ -84,6 +85,21 @@ const handle = (handlers: MessageHandlers, message: ServerMessage): void => {
   (handlers[message.case] as ((value: unknown) => void) | undefined)?.(message.value);
 };
 
+/** Keys among the data; what is no packet of LiveKit's is ignored. */
+const keysOf =
+  (onKey: NonNullable<SfuClientOptions["events"]["onKey"]>) =>
+  (message: Buffer): void => {
+    const packet = parseData(message);
+    if (packet?.value.case === "sipDtmf") onKey(packet.participantIdentity, packet.value.value.digit);
+  };
+const parseData = (message: Buffer): DataPacket | undefined => {
+  try {
+    return DataPacket.fromBinary(message);
+  } catch {
+    return undefined;
+  }
+};
+
 /** What has to happen until a session is open. */
 const createMilestones = () => {
   const joined = createMilestone<JoinResponse>();
@@ -108,7 +124,7 @@ const createMilestones = () => {
 
 /** Joins and publishes. Rejects with SignallingRefused, NoUdpError or another error. */
 export const openSession = async (options: SessionOptions): Promise<Session> => {
-  const { address, clock, muted, sessionEvents, publishes: codec = "alaw" } = options;
+  const { address, clock, muted, events, sessionEvents, publishes: codec = "alaw" } = options;
   const opening = createMilestones();
   let resumed: Milestone<true> | undefined;
   let open = false;
@@ -128,6 +144,7 @@ export const openSession = async (options: SessionOptions): Promise<Session> => 
   const peer: Peer = createPeer({
     codec,
     onPacket: (mid, packet) => tracks.onPacket(mid, packet),
+    ...(events.onKey === undefined ? {} : { onData: keysOf((identity, digit) => events.onKey?.(identity, digit)) }),
     onState: (state) => {
       if (state === "connected") opening.connected.reach(true);
       if (state === "failed") fail("the media connection to the SFU is gone");

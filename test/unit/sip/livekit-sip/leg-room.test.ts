@@ -2,10 +2,10 @@ import { expect, test } from "@jest/globals";
 import { RoomServiceClient } from "livekit-server-sdk";
 
 import { legId } from "../../../../src/ids.ts";
-import { createLegRooms } from "../../../../src/sip/livekit-sip/leg-room.ts";
+import { createLegRooms, placeOf } from "../../../../src/sip/livekit-sip/leg-room.ts";
 import { type FakeAnswer, type FakeHttp, startFakeHttp } from "../../../support/fake-http.ts";
 
-const LEG = legId("leg-1");
+const PLACE = placeOf(legId("leg-1"));
 
 const withLivekit = async (answer: FakeAnswer, run: (livekit: FakeHttp) => Promise<void>): Promise<void> => {
   const livekit = await startFakeHttp(() => answer);
@@ -23,22 +23,22 @@ const roomsAt = ({ url }: FakeHttp) => {
 test("a leg that is ended from two sides at once deletes its room once", async () => {
   await withLivekit({ status: 200, body: {} }, async (livekit) => {
     const rooms = roomsAt(livekit);
-    await Promise.all([rooms.remove(LEG), rooms.remove(LEG)]);
+    await Promise.all([rooms.remove(PLACE.room), rooms.remove(PLACE.room)]);
     expect(livekit.requests).toMatchObject([
       { path: "/twirp/livekit.RoomService/DeleteRoom", body: { room: "mrtc-leg-leg-1" } },
     ]);
-    await rooms.remove(LEG);
+    await rooms.remove(PLACE.room);
     expect(livekit.requests).toHaveLength(2);
   });
 });
 
 test("a room that is gone already is fine, a LiveKit that fails is not", async () => {
   await withLivekit({ status: 404, body: { code: "not_found", msg: "gone" } }, async (livekit) => {
-    await expect(roomsAt(livekit).remove(LEG)).resolves.toBeUndefined();
-    await expect(roomsAt(livekit).phoneStatus(LEG)).resolves.toBe("absent");
+    await expect(roomsAt(livekit).remove(PLACE.room)).resolves.toBeUndefined();
+    await expect(roomsAt(livekit).phoneStatus(PLACE)).resolves.toBe("absent");
   });
   await withLivekit({ status: 503, body: { code: "unavailable", msg: "no" } }, async (livekit) => {
-    await expect(roomsAt(livekit).remove(LEG)).rejects.toThrow("no");
-    await expect(roomsAt(livekit).phoneStatus(LEG)).rejects.toMatchObject({ code: "TRUNK_UNAVAILABLE" });
+    await expect(roomsAt(livekit).remove(PLACE.room)).rejects.toThrow("no");
+    await expect(roomsAt(livekit).phoneStatus(PLACE)).rejects.toMatchObject({ code: "TRUNK_UNAVAILABLE" });
   });
 });
