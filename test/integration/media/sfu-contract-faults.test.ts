@@ -51,11 +51,12 @@ describe.each(KINDS)("%s", (kind) => {
     }
   });
 
-  test("kicked: closed, with the server's reason, and nothing else", async () => {
+  test("kicked: closed for good, with the server's reason", async () => {
     const alice = await room.member(kind, "alice");
     await room.kick("alice");
     expect(await state(alice, "closed")).toContain("PARTICIPANT_REMOVED");
-    expect(await alice.states()).toHaveLength(1);
+    // Whether the end of the media connection is seen before is chance.
+    expect((await alice.states()).filter((text) => !text.startsWith("interrupted"))).toHaveLength(1);
     await alice.close();
   });
 

@@ -153,11 +153,13 @@ describe("during a call", () => {
 
   test("an answer that cannot be used ends the connection, and a new one is made", async () => {
     let spoil = false;
-    await using relay = await startSignallingRelay(room.lab.livekit.wsUrl, (response) => {
-      if (response.message.case !== "answer" || !spoil) return response;
-      spoil = false;
-      response.message.value.sdp = "m=nonsense";
-      return response;
+    await using relay = await startSignallingRelay(room.lab.livekit.wsUrl, {
+      change: (response) => {
+        if (response.message.case !== "answer" || !spoil) return response;
+        spoil = false;
+        response.message.value.sdp = "m=nonsense";
+        return response;
+      },
     });
     const [alice, bob] = await talkers(relay.url);
     spoil = true;

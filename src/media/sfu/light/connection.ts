@@ -1,4 +1,5 @@
-import { NoUdpError, type Session, type SessionEnd, type SessionEvents } from "./session.ts";
+import type { SessionEnd } from "./ending.ts";
+import { NoUdpError, type Session, type SessionEvents } from "./session.ts";
 import { SignallingRefused } from "./signalling.ts";
 
 /** Pauses between attempts to resume the signalling; after the last one the SFU is joined anew. */
