@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from "@j
 import { eventually } from "../../support/media/scene.ts";
 import type { ClientKind, SfuMember } from "../../support/media/sfu-member.ts";
 import { type SfuRoom, startSfuRoom, startSignallingProxy } from "../../support/media/sfu-room.ts";
+import { startSignallingRelay } from "../../support/media/signalling-relay.ts";
 
 jest.setTimeout(90_000);
 
@@ -119,4 +120,15 @@ describe.each(KINDS)("%s", (kind) => {
     expect(await connecting).toMatchObject({ code: "MEDIA_FAILED" });
     expect([...(await room.participants()).keys()]).toEqual([]);
   });
+});
+
+test("native: an SFU that refuses the first attempts to connect is heard after a later one", async () => {
+  let refusals = 2;
+  await using relay = await startSignallingRelay(room.lab.livekit.wsUrl, { hasPath: () => --refusals < 0 });
+  const bob = await room.member("light", "bob");
+  await bob.say("alaw", OTHER_HZ);
+  const alice = await room.member("native", "alice", { sfuUrl: relay.url });
+  await alice.setKey("bob", 0, room.key("bob"));
+  expect(await hears(alice, "bob", OTHER_HZ)).toBe(true);
+  expect(refusals).toBeLessThan(0);
 });
