@@ -2,13 +2,13 @@
 import { afterAll, afterEach, beforeAll, expect, jest, test } from "@jest/globals";
 
 import { type BrowserMember, type BrowserMembers, startBrowserMembers } from "../../support/media/browser-member.ts";
+import { hears } from "../../support/media/hears.ts";
 import { eventually } from "../../support/media/scene.ts";
 import type { Published, SfuMember } from "../../support/media/sfu-member.ts";
 import { type SfuRoom, startSfuRoom } from "../../support/media/sfu-room.ts";
 
 jest.setTimeout(60_000);
 
-const HEARD_DBFS = -22;
 const PHONE_HZ = 610;
 const BROWSER_HZ = 930;
 const LATER_HZ = 440;
@@ -26,13 +26,6 @@ afterAll(async () => {
   await browsers[Symbol.asyncDispose]();
   await room[Symbol.asyncDispose]();
 });
-
-const hears = (member: SfuMember | BrowserMember, identity: string, frequencyHz: number): Promise<true> =>
-  eventually(
-    async () => (await member.level(identity, frequencyHz, 200)) > HEARD_DBFS,
-    `hearing ${frequencyHz} Hz of ${identity}`,
-    10_000,
-  );
 
 const pair = async (encrypted: boolean, publishes: Published): Promise<[SfuMember, BrowserMember]> => {
   const phone = await room.member("light", "phone", { encrypted, publishes });

@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from "@jest/globals";
 
+import { hears } from "../../support/media/hears.ts";
 import { eventually } from "../../support/media/scene.ts";
 import type { ClientKind, SfuMember } from "../../support/media/sfu-member.ts";
 import { type SfuRoom, startSfuRoom, startSignallingProxy } from "../../support/media/sfu-room.ts";
@@ -7,7 +8,6 @@ import { startSignallingRelay } from "../../support/media/signalling-relay.ts";
 
 jest.setTimeout(90_000);
 
-const HEARD_DBFS = -22;
 const TONE_HZ = 610;
 const OTHER_HZ = 930;
 const KINDS: readonly ClientKind[] = ["light", "native"];
@@ -19,12 +19,6 @@ beforeAll(async () => {
 afterEach(() => room.clear());
 afterAll(async () => room[Symbol.asyncDispose]());
 
-const hears = (member: SfuMember, identity: string, frequencyHz: number, timeoutMs = 8000): Promise<true> =>
-  eventually(
-    async () => (await member.level(identity, frequencyHz, 200)) > HEARD_DBFS,
-    `hearing ${frequencyHz} Hz of ${identity}`,
-    timeoutMs,
-  );
 const state = (member: SfuMember, word: string, timeoutMs = 5000): Promise<string> =>
   eventually(async () => (await member.states()).find((text) => text.startsWith(word)), `state ${word}`, timeoutMs);
 

@@ -12,6 +12,7 @@ import {
 } from "@livekit/protocol";
 import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from "@jest/globals";
 
+import { hears } from "../../support/media/hears.ts";
 import { eventually } from "../../support/media/scene.ts";
 import type { SfuMember } from "../../support/media/sfu-member.ts";
 import { type SfuRoom, startSfuRoom } from "../../support/media/sfu-room.ts";
@@ -19,7 +20,6 @@ import { startSignallingRelay, startSocketServer } from "../../support/media/sig
 
 jest.setTimeout(60_000);
 
-const HEARD_DBFS = -22;
 const TONE_HZ = 610;
 const OTHER_HZ = 930;
 
@@ -101,12 +101,6 @@ describe("an SFU that answers a join with something else", () => {
 });
 
 describe("during a call", () => {
-  const hears = (member: SfuMember, identity: string, frequencyHz: number): Promise<true> =>
-    eventually(
-      async () => (await member.level(identity, frequencyHz, 200)) > HEARD_DBFS,
-      `hearing ${frequencyHz} Hz of ${identity}`,
-      8000,
-    );
   const talkers = async (sfuUrl: string): Promise<[SfuMember, SfuMember]> => {
     const alice = await room.member("light", "alice", { sfuUrl });
     const bob = await room.member("light", "bob");

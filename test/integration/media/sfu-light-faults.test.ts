@@ -1,6 +1,7 @@
 import { DisconnectReason, LeaveRequest, LeaveRequest_Action, SignalResponse } from "@livekit/protocol";
 import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from "@jest/globals";
 
+import { hears } from "../../support/media/hears.ts";
 import { eventually } from "../../support/media/scene.ts";
 import type { ClientKind, SfuMember } from "../../support/media/sfu-member.ts";
 import { type MemberOptions, type SfuRoom, startSfuRoom, startSignallingProxy } from "../../support/media/sfu-room.ts";
@@ -8,7 +9,6 @@ import { startSignallingRelay } from "../../support/media/signalling-relay.ts";
 
 jest.setTimeout(60_000);
 
-const HEARD_DBFS = -22;
 const TONE_HZ = 610;
 const OTHER_HZ = 930;
 
@@ -19,12 +19,6 @@ beforeAll(async () => {
 afterEach(() => room.clear());
 afterAll(async () => room[Symbol.asyncDispose]());
 
-const hears = (member: SfuMember, identity: string, frequencyHz: number): Promise<true> =>
-  eventually(
-    async () => (await member.level(identity, frequencyHz, 200)) > HEARD_DBFS,
-    `hearing ${frequencyHz} Hz of ${identity}`,
-    10_000,
-  );
 const words = async (member: SfuMember): Promise<string[]> =>
   (await member.states()).map((text) => text.split(":")[0]!);
 const ends = (member: SfuMember): Promise<string> =>

@@ -1,13 +1,13 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, jest, test } from "@jest/globals";
 
 import { type LossyRelay, startLossyRelay } from "../../support/media/lossy-relay.ts";
+import { HEARD_DBFS, hears } from "../../support/media/hears.ts";
 import { eventually } from "../../support/media/scene.ts";
 import type { SfuMember } from "../../support/media/sfu-member.ts";
 import { type SfuRoom, startSfuRoom } from "../../support/media/sfu-room.ts";
 
 jest.setTimeout(90_000);
 
-const HEARD_DBFS = -22;
 const TONE_HZ = 610;
 const OTHER_HZ = 930;
 
@@ -26,13 +26,6 @@ afterEach(async () => {
   await relay[Symbol.asyncDispose]();
 });
 afterAll(async () => room[Symbol.asyncDispose]());
-
-const hears = (member: SfuMember, identity: string, frequencyHz: number, timeoutMs = 8000): Promise<true> =>
-  eventually(
-    async () => (await member.level(identity, frequencyHz, 200)) > HEARD_DBFS,
-    `hearing ${frequencyHz} Hz of ${identity}`,
-    timeoutMs,
-  );
 
 describe("light through a bad network", () => {
   beforeEach(async () => {
