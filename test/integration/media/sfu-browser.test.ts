@@ -2,7 +2,7 @@
 import { afterAll, afterEach, beforeAll, expect, jest, test } from "@jest/globals";
 
 import { type BrowserMember, type BrowserMembers, startBrowserMembers } from "../../support/media/browser-member.ts";
-import { hears } from "../../support/media/hears.ts";
+import { hears } from "../../support/media/sfu-talk.ts";
 import { eventually } from "../../support/media/scene.ts";
 import type { Published, SfuMember } from "../../support/media/sfu-member.ts";
 import { type SfuRoom, startSfuRoom } from "../../support/media/sfu-room.ts";

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from "@jest/globals";
 
-import { hears } from "../../support/media/hears.ts";
+import { hears, OTHER_HZ, TONE_HZ } from "../../support/media/sfu-talk.ts";
 import { eventually } from "../../support/media/scene.ts";
 import type { ClientKind, SfuMember } from "../../support/media/sfu-member.ts";
 import { type SfuRoom, startSfuRoom, startSignallingProxy } from "../../support/media/sfu-room.ts";
@@ -8,8 +8,6 @@ import { startSignallingRelay } from "../../support/media/signalling-relay.ts";
 
 jest.setTimeout(90_000);
 
-const TONE_HZ = 610;
-const OTHER_HZ = 930;
 const KINDS: readonly ClientKind[] = ["light", "native"];
 
 let room: SfuRoom;

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from "@jest/globals";
 
-import { HEARD_DBFS, hears } from "../../support/media/hears.ts";
+import { HEARD_DBFS, hears, OTHER_HZ, TONE_HZ } from "../../support/media/sfu-talk.ts";
 import { eventually } from "../../support/media/scene.ts";
 import type { ClientKind, Published, SfuMember } from "../../support/media/sfu-member.ts";
 import { type SfuRoom, startSfuRoom } from "../../support/media/sfu-room.ts";
@@ -8,8 +8,6 @@ import { type SfuRoom, startSfuRoom } from "../../support/media/sfu-room.ts";
 jest.setTimeout(60_000);
 
 const NOT_HEARD_DBFS = -60;
-const TONE_HZ = 610;
-const OTHER_HZ = 930;
 
 let room: SfuRoom;
 beforeAll(async () => {

@@ -1,16 +1,13 @@
 import { DisconnectReason, LeaveRequest, LeaveRequest_Action, SignalResponse } from "@livekit/protocol";
 import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from "@jest/globals";
 
-import { hears } from "../../support/media/hears.ts";
+import { hears, OTHER_HZ, startTalk } from "../../support/media/sfu-talk.ts";
 import { eventually } from "../../support/media/scene.ts";
-import type { ClientKind, SfuMember } from "../../support/media/sfu-member.ts";
-import { type MemberOptions, type SfuRoom, startSfuRoom, startSignallingProxy } from "../../support/media/sfu-room.ts";
+import type { SfuMember } from "../../support/media/sfu-member.ts";
+import { type SfuRoom, startSfuRoom, startSignallingProxy } from "../../support/media/sfu-room.ts";
 import { startSignallingRelay } from "../../support/media/signalling-relay.ts";
 
 jest.setTimeout(60_000);
-
-const TONE_HZ = 610;
-const OTHER_HZ = 930;
 
 let room: SfuRoom;
 beforeAll(async () => {
@@ -24,23 +21,6 @@ const words = async (member: SfuMember): Promise<string[]> =>
 const ends = (member: SfuMember): Promise<string> =>
   eventually(async () => (await member.states()).find((text) => text.startsWith("closed")), "the end", 10_000);
 
-/** Alice by the client that is meant, and Bob, who talk. */
-const pair = async (
-  kind: ClientKind,
-  options: MemberOptions,
-  other: ClientKind = "light",
-): Promise<[SfuMember, SfuMember]> => {
-  const alice = await room.member(kind, "alice", options);
-  const bob = await room.member(other, "bob");
-  await alice.setKey("bob", 0, room.key("bob"));
-  await bob.setKey("alice", 0, room.key("alice"));
-  await alice.say("alaw", TONE_HZ);
-  await bob.say("alaw", OTHER_HZ);
-  await hears(alice, "bob", OTHER_HZ);
-  await hears(bob, "alice", TONE_HZ);
-  return [alice, bob];
-};
-
 describe("the SFU says that it ends the connection", () => {
   const leave = (action: LeaveRequest_Action): Uint8Array =>
     new SignalResponse({
@@ -49,7 +29,7 @@ describe("the SFU says that it ends the connection", () => {
 
   test("for good: closed, with its reason", async () => {
     await using relay = await startSignallingRelay(room.lab.livekit.wsUrl);
-    const [alice] = await pair("light", { sfuUrl: relay.url });
+    const [alice] = await startTalk(room, "light", { sfuUrl: relay.url });
     relay.inject(leave(LeaveRequest_Action.DISCONNECT));
     expect(await ends(alice)).toContain("SERVER_SHUTDOWN");
     expect(await words(alice)).toEqual(["closed"]);
@@ -60,7 +40,7 @@ describe("the SFU says that it ends the connection", () => {
     ["to be taken up again", LeaveRequest_Action.RESUME],
   ])("%s: joined again, and audio is back both ways", async (_name, action) => {
     await using relay = await startSignallingRelay(room.lab.livekit.wsUrl);
-    const [alice, bob] = await pair("light", { sfuUrl: relay.url });
+    const [alice, bob] = await startTalk(room, "light", { sfuUrl: relay.url });
     relay.inject(leave(action));
     await eventually(async () => (await words(alice)).includes("connected"), "the new connection", 10_000);
     await alice.say("alaw", 440);
@@ -71,7 +51,7 @@ describe("the SFU says that it ends the connection", () => {
 
   test("after the media connection is gone already: a phone that was removed does not come back", async () => {
     await using relay = await startSignallingRelay(room.lab.livekit.wsUrl, { delayMs: 200 });
-    const [alice] = await pair("light", { sfuUrl: relay.url });
+    const [alice] = await startTalk(room, "light", { sfuUrl: relay.url });
     await room.kick("alice");
     expect(await ends(alice)).toContain("PARTICIPANT_REMOVED");
     expect(await words(alice)).toEqual(["interrupted", "closed"]);
@@ -80,7 +60,7 @@ describe("the SFU says that it ends the connection", () => {
 
   test("after the media connection is gone already: a phone that was replaced does not fight its successor", async () => {
     await using relay = await startSignallingRelay(room.lab.livekit.wsUrl, { delayMs: 200 });
-    const [alice, bob] = await pair("light", { sfuUrl: relay.url });
+    const [alice, bob] = await startTalk(room, "light", { sfuUrl: relay.url });
     const successor = await room.member("light", "alice");
     await successor.say("alaw", 440);
     expect(await ends(alice)).toContain("DUPLICATE_IDENTITY");
@@ -92,7 +72,7 @@ describe("the SFU says that it ends the connection", () => {
 test("a token that has expired since the join: the WebSocket is taken up again with the one that the SFU has sent", async () => {
   await using proxy = await startSignallingProxy(room.lab.livekit.wsUrl);
   const expires = "54s ago";
-  const [alice, bob] = await pair("light", { sfuUrl: proxy.url, expires });
+  const [alice, bob] = await startTalk(room, "light", { sfuUrl: proxy.url, expires });
   const { httpUrl } = room.lab.livekit;
   const { token } = await room.address("alice", { expires });
   const isRefused = async (): Promise<boolean> =>
@@ -114,14 +94,14 @@ describe("auto takes libwebrtc", () => {
   test("with an SFU that is too old for light", async () => {
     const hasPath = (path: string): boolean => !path.startsWith("/rtc/v1");
     await using relay = await startSignallingRelay(room.lab.livekit.wsUrl, { hasPath });
-    const [alice] = await pair("auto", { sfuUrl: relay.url });
+    const [alice] = await startTalk(room, "auto", { sfuUrl: relay.url });
     expect(await alice.states()).toEqual([expect.stringMatching(/^native: .* too old/)]);
   });
 
   // The last test: the SFU stays like this.
   test("with an SFU that offers no UDP", async () => {
     await room.restartServer({ rtc: { force_tcp: true } });
-    const [alice] = await pair("auto", {}, "native");
+    const [alice] = await startTalk(room, "auto", {}, "native");
     expect(await alice.states()).toEqual([expect.stringMatching(/^native: no UDP/)]);
   });
 });
