@@ -55,7 +55,9 @@ export async function connectSfu(options: SfuOptions): Promise<SfuConnection> {
   const room = new Room();
   if (options.onFrame !== undefined) subscribe(room, options.onFrame);
   const subscribeToThose = subscribeTo(room, options.onlyFrom ?? []);
-  await room.connect(options.url, options.token, {
+  const roomOptions = {
+    // rtc-node's own second attempt connects without ever playing a sample.
+    joinRetries: 0,
     autoSubscribe: options.onFrame !== undefined && options.onlyFrom === undefined,
     dynacast: false,
     // Element Call's parameters (its src/e2ee/matrixKeyProvider.ts); rtc-node derives with PBKDF2 unless told.
@@ -70,7 +72,9 @@ export async function connectSfu(options: SfuOptions): Promise<SfuConnection> {
         },
       },
     }),
-  });
+  };
+  const connect = (): Promise<void> => room.connect(options.url, options.token, roomOptions);
+  await connect().catch(connect);
   subscribeToThose();
   // 0: no queue in the native half, which then demands frames of exactly 10 ms.
   const source = new AudioSource(SFU_RATE_HZ, 1, 0);

@@ -8,6 +8,7 @@
  *   delay per track. Here: `openMicrophone` (no queue, frames go to the encoder at once).
  * - Every native event is offered to every room and every audio stream, and each room takes a lock for it: with N phones N² locks.
  *   Here: `installEventRouter` gives audio to its stream, drops what nobody reads, and passes on only the rest.
+ * - Its own second attempt to connect leaves the process deaf. Here: `ONE_ATTEMPT`.
  * - The native log arrives as events and shows media keys at debug level. The router does not ask for it.
  */
 import { EventEmitter } from "node:events";
@@ -147,6 +148,13 @@ export const installEventRouter = (): void => {
   router = new EventRouter("1.1.0");
   (globalThis as unknown as { _ffiClientInstance?: EventRouter })._ffiClientInstance = router;
 };
+
+/**
+ * For `room.connect`, whose types lack it. With the last peer connection libwebrtc terminates its audio device, and rtc-node's device
+ * cannot be started again (webrtc-sys `AdmProxy::Init` does nothing): after a first attempt that failed, the second one gets packets
+ * and never plays a sample. An attempt of ours begins with a new device.
+ */
+export const ONE_ATTEMPT = { joinRetries: 0 } as const;
 
 const request = (message: PartialMessage<FfiRequest>["message"]): FfiResponse["message"] => {
   if (message === undefined) throw new Error("empty request");

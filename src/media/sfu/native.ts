@@ -19,6 +19,7 @@ import {
   installEventRouter,
   KeyDerivationFunction,
   type Microphone,
+  ONE_ATTEMPT,
   openMicrophone,
   releaseRoom,
   releaseTrack,
@@ -214,19 +215,26 @@ const createSenderKey = (room: Room, identity: string) => {
   };
 };
 
+const CONNECT_ATTEMPTS = 2;
+
 const connectRoom = async (room: Room, address: SfuAddress): Promise<void> => {
-  try {
-    await room.connect(address.sfuUrl, address.token, {
-      // Nothing is heard unless it was asked for: one connection listens for all, and never to video.
-      autoSubscribe: false,
-      dynacast: false,
-      ...(address.encrypted ? { e2ee: E2EE } : {}),
-    });
-  } catch (error) {
-    throw new GatewayError("SFU_REFUSED", `the SFU at ${originOf(address.sfuUrl)} refused the connection`, {
-      cause: redact(error, address.token),
-      retryable: true,
-    });
+  const options = {
+    ...ONE_ATTEMPT,
+    // Nothing is heard unless it was asked for: one connection listens for all, and never to video.
+    autoSubscribe: false,
+    dynacast: false,
+    ...(address.encrypted ? { e2ee: E2EE } : {}),
+  };
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await room.connect(address.sfuUrl, address.token, options);
+    } catch (error) {
+      if (attempt < CONNECT_ATTEMPTS) continue;
+      throw new GatewayError("SFU_REFUSED", `the SFU at ${originOf(address.sfuUrl)} refused the connection`, {
+        cause: redact(error, address.token),
+        retryable: true,
+      });
+    }
   }
 };
 

@@ -126,6 +126,23 @@ describe("faults of a worker, the SFU and the connections", () => {
     await bothWays();
   });
 
+  test("the listening connection is kicked: the other phone takes over, the kicked one is reported", async () => {
+    await scene.removeParticipant("one");
+    expect((await one.fact("media.sfuLost")).message).toContain("PARTICIPANT_REMOVED");
+    await eventually(() => phoneHearsAlice(two), "the takeover");
+    await scene.rejoinSfu(one);
+    await bothWays();
+  });
+
+  test("the SFU is killed and started again: audio comes back by itself", async () => {
+    await scene.restartSfu();
+    await alice.close();
+    alice = await scene.talker("alice", ["one", "two"]);
+    await alice.say(ALICE_HZ);
+    expect(await bothWays(20_000)).toBe(true);
+    expect([...one.facts, ...two.facts].filter((fact) => fact.type === "media.sfuLost")).toEqual([]);
+  });
+
   test("a worker killed with -9 is reported to its calls, which join again in the spare one", async () => {
     const pid = workerPid();
     const killedAt = performance.now();

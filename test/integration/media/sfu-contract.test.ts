@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from "@jest/globals";
 
+import { HEARD_DBFS, hears, OTHER_HZ, TONE_HZ } from "../../support/media/sfu-talk.ts";
 import { eventually } from "../../support/media/scene.ts";
 import type { ClientKind, Published, SfuMember } from "../../support/media/sfu-member.ts";
 import { type SfuRoom, startSfuRoom } from "../../support/media/sfu-room.ts";
@@ -7,10 +8,7 @@ import { startTalker } from "../../support/media/talker.ts";
 
 jest.setTimeout(60_000);
 
-const HEARD_DBFS = -22;
 const NOT_HEARD_DBFS = -60;
-const TONE_HZ = 610;
-const OTHER_HZ = 930;
 
 let room: SfuRoom;
 beforeAll(async () => {
@@ -19,12 +17,6 @@ beforeAll(async () => {
 afterEach(() => room.clear());
 afterAll(async () => room[Symbol.asyncDispose]());
 
-const hears = (member: SfuMember, identity: string, frequencyHz: number): Promise<true> =>
-  eventually(
-    async () => (await member.level(identity, frequencyHz, 200)) > HEARD_DBFS,
-    `hearing ${frequencyHz} Hz of ${identity}`,
-    8000,
-  );
 /** True when no frame comes for half a second. */
 const isSilent = async (member: SfuMember, identity: string): Promise<boolean> => {
   const before = await member.heard(identity);

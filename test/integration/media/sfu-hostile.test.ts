@@ -12,16 +12,12 @@ import {
 } from "@livekit/protocol";
 import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from "@jest/globals";
 
+import { hears, OTHER_HZ, startTalk, TONE_HZ } from "../../support/media/sfu-talk.ts";
 import { eventually } from "../../support/media/scene.ts";
-import type { SfuMember } from "../../support/media/sfu-member.ts";
 import { type SfuRoom, startSfuRoom } from "../../support/media/sfu-room.ts";
 import { startSignallingRelay, startSocketServer } from "../../support/media/signalling-relay.ts";
 
 jest.setTimeout(60_000);
-
-const HEARD_DBFS = -22;
-const TONE_HZ = 610;
-const OTHER_HZ = 930;
 
 let room: SfuRoom;
 beforeAll(async () => {
@@ -101,27 +97,9 @@ describe("an SFU that answers a join with something else", () => {
 });
 
 describe("during a call", () => {
-  const hears = (member: SfuMember, identity: string, frequencyHz: number): Promise<true> =>
-    eventually(
-      async () => (await member.level(identity, frequencyHz, 200)) > HEARD_DBFS,
-      `hearing ${frequencyHz} Hz of ${identity}`,
-      8000,
-    );
-  const talkers = async (sfuUrl: string): Promise<[SfuMember, SfuMember]> => {
-    const alice = await room.member("light", "alice", { sfuUrl });
-    const bob = await room.member("light", "bob");
-    await alice.setKey("bob", 0, room.key("bob"));
-    await bob.setKey("alice", 0, room.key("alice"));
-    await alice.say("alaw", TONE_HZ);
-    await bob.say("opus", OTHER_HZ);
-    await hears(alice, "bob", OTHER_HZ);
-    await hears(bob, "alice", TONE_HZ);
-    return [alice, bob];
-  };
-
   test("messages that make no sense, come again, or speak of others change nothing", async () => {
     await using relay = await startSignallingRelay(room.lab.livekit.wsUrl);
-    const [alice, bob] = await talkers(relay.url);
+    const [alice, bob] = await startTalk(room, "light", { sfuUrl: relay.url });
     const stranger = new ParticipantInfo({ sid: "PA_x", identity: "stranger" });
     for (const message of [
       Buffer.alloc(1000, 0xfe),
@@ -153,13 +131,15 @@ describe("during a call", () => {
 
   test("an answer that cannot be used ends the connection, and a new one is made", async () => {
     let spoil = false;
-    await using relay = await startSignallingRelay(room.lab.livekit.wsUrl, (response) => {
-      if (response.message.case !== "answer" || !spoil) return response;
-      spoil = false;
-      response.message.value.sdp = "m=nonsense";
-      return response;
+    await using relay = await startSignallingRelay(room.lab.livekit.wsUrl, {
+      change: (response) => {
+        if (response.message.case !== "answer" || !spoil) return response;
+        spoil = false;
+        response.message.value.sdp = "m=nonsense";
+        return response;
+      },
     });
-    const [alice, bob] = await talkers(relay.url);
+    const [alice, bob] = await startTalk(room, "light", { sfuUrl: relay.url });
     spoil = true;
     await room.member("light", "carol").then((carol) => carol.say("alaw", 440));
     await eventually(async () => (await alice.states()).length === 2, "interrupted and connected");
@@ -169,7 +149,7 @@ describe("during a call", () => {
   });
 
   test("a member that sends 10,000 packets a second takes nothing from the others", async () => {
-    const [alice, bob] = await talkers(room.lab.livekit.wsUrl);
+    const [alice, bob] = await startTalk(room, "light");
     const mallory = await room.member("light", "mallory");
     await alice.setKey("mallory", 0, room.key("mallory"));
     await mallory.say("alaw", 440, 200);

@@ -1,15 +1,12 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, jest, test } from "@jest/globals";
 
 import { type LossyRelay, startLossyRelay } from "../../support/media/lossy-relay.ts";
+import { HEARD_DBFS, hears, OTHER_HZ, startTalk } from "../../support/media/sfu-talk.ts";
 import { eventually } from "../../support/media/scene.ts";
 import type { SfuMember } from "../../support/media/sfu-member.ts";
 import { type SfuRoom, startSfuRoom } from "../../support/media/sfu-room.ts";
 
 jest.setTimeout(90_000);
-
-const HEARD_DBFS = -22;
-const TONE_HZ = 610;
-const OTHER_HZ = 930;
 
 let room: SfuRoom;
 let relay: LossyRelay;
@@ -27,23 +24,9 @@ afterEach(async () => {
 });
 afterAll(async () => room[Symbol.asyncDispose]());
 
-const hears = (member: SfuMember, identity: string, frequencyHz: number, timeoutMs = 8000): Promise<true> =>
-  eventually(
-    async () => (await member.level(identity, frequencyHz, 200)) > HEARD_DBFS,
-    `hearing ${frequencyHz} Hz of ${identity}`,
-    timeoutMs,
-  );
-
 describe("light through a bad network", () => {
   beforeEach(async () => {
-    alice = await room.member("light", "alice", { sfuUrl: relay.url });
-    bob = await room.member("light", "bob");
-    await alice.setKey("bob", 0, room.key("bob"));
-    await bob.setKey("alice", 0, room.key("alice"));
-    await alice.say("alaw", TONE_HZ);
-    await bob.say("alaw", OTHER_HZ);
-    await hears(bob, "alice", TONE_HZ);
-    await hears(alice, "bob", OTHER_HZ);
+    [alice, bob] = await startTalk(room, "light", { sfuUrl: relay.url });
   });
 
   test("5 % loss both ways: most packets that are missing are sent again in time, by us and by the SFU", async () => {

@@ -41,15 +41,29 @@ export const roomMembership = async (lab: Lab, roomId: string, userId: string, a
   return (await lab.homeserver.request<{ membership: string }>("GET", path, { user: asUser })).membership;
 };
 
-/** Identities in every room of the SFU, as "room/identity". */
-export const sfuParticipants = async (lab: Lab): Promise<string[]> => {
+interface SfuParticipant {
+  /** "room/identity" */
+  readonly name: string;
+  /** New at each join. */
+  readonly sid: string;
+}
+
+const listSfuParticipants = async (lab: Lab): Promise<SfuParticipant[]> => {
   const { httpUrl, apiKey, apiSecret } = lab.livekit;
   const rooms = new RoomServiceClient(httpUrl, apiKey, apiSecret);
   const found = (await rooms.listRooms()).map(async ({ name }) =>
-    (await rooms.listParticipants(name)).map(({ identity }) => `${name}/${identity}`),
+    (await rooms.listParticipants(name)).map(({ identity, sid }) => ({ name: `${name}/${identity}`, sid })),
   );
   return (await Promise.all(found)).flat();
 };
+
+/** Identities in every room of the SFU, as "room/identity". */
+export const sfuParticipants = async (lab: Lab): Promise<string[]> =>
+  (await listSfuParticipants(lab)).map(({ name }) => name);
+
+/** Ids of everybody in the rooms of the SFU: another one for each join. */
+export const sfuParticipantIds = async (lab: Lab): Promise<string[]> =>
+  (await listSfuParticipants(lab)).map(({ sid }) => sid);
 
 /** Leg rooms of the livekit-sip engine. */
 export const legRooms = async (lab: Lab): Promise<string[]> => {
@@ -77,14 +91,17 @@ export interface GhostInRoom {
   readonly witness: LabUser;
   /** Id of a call that goes on: its channels and its leg room are no leftovers. */
   readonly besides?: string;
+  /** Participants of an SFU that was killed since: what it has of them in Redis stays there until their room ends. */
+  readonly lostParticipants?: readonly string[];
 }
 
 /** Everything that exists of a phone, in words; empty when nothing does. Leaving the room is not asked here: it comes last. */
-export const leftOf = async (lab: Lab, { roomId, ghost, witness, besides }: GhostInRoom): Promise<string[]> => {
+export const leftOf = async (lab: Lab, what: GhostInRoom): Promise<string[]> => {
+  const { roomId, ghost, witness, besides, lostParticipants = [] } = what;
   const delayedPath = "/_matrix/client/unstable/org.matrix.msc4140/delayed_events";
   const [memberships, participants, devices, delayed, sip, rooms] = await Promise.all([
     callMemberships(lab, roomId, witness),
-    sfuParticipants(lab),
+    listSfuParticipants(lab),
     asGhost(lab, ghost, "/_matrix/client/v3/devices") as Promise<{ devices: { device_id: string }[] }>,
     asGhost(lab, ghost, delayedPath) as Promise<{ delayed_events: { delay_id: string }[] }>,
     trunkPeerResources(lab),
@@ -94,7 +111,9 @@ export const leftOf = async (lab: Lab, { roomId, ghost, witness, besides }: Ghos
   const isOver = (name: string): boolean => besides === undefined || !name.includes(besides);
   return [
     ...memberships.filter((key) => key.includes(ghost)).map((key) => `membership ${key}`),
-    ...participants.filter((name) => name.includes(ghost)).map((name) => `SFU participant ${name}`),
+    ...participants
+      .filter(({ name, sid }) => name.includes(ghost) && !lostParticipants.includes(sid))
+      .map(({ name }) => `SFU participant ${name}`),
     ...devices.devices.map(({ device_id }) => `device ${device_id}`),
     ...delayed.delayed_events.map(({ delay_id }) => `delayed event ${delay_id}`),
     ...sip.filter(isOver).map((name) => `trunk peer: ${name}`),

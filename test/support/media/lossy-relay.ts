@@ -81,7 +81,7 @@ export const startLossyRelay = async (target: string): Promise<LossyRelay> => {
     message.value.candidateInit = JSON.stringify({ ...init, candidate: redirected });
     return response;
   };
-  const relay = await startSignallingRelay(target, change);
+  const relay = await startSignallingRelay(target, { change });
   const { url } = relay;
   return {
     path,

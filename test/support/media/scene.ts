@@ -1,4 +1,4 @@
-import { AccessToken } from "livekit-server-sdk";
+import { AccessToken, RoomServiceClient } from "livekit-server-sdk";
 
 import { type Lab, startLab } from "../../../deploy/lab/lab.ts";
 import type { MediaFact, SfuAccess } from "../../../src/calls/ports.ts";
@@ -34,6 +34,11 @@ export interface Scene extends AsyncDisposable {
   phone(identity: string, options: PhoneOptions): Promise<ScenePhone>;
   /** Joins, attaches and bridges a phone again. */
   rejoin(phone: ScenePhone): Promise<void>;
+  /** Joins the SFU again with a phone whose leg is still attached. */
+  rejoinSfu(phone: ScenePhone): Promise<void>;
+  removeParticipant(identity: string): Promise<void>;
+  /** Kills the SFU and starts it again at the same address. */
+  restartSfu(): Promise<void>;
 }
 
 export interface PhoneOptions {
@@ -125,6 +130,16 @@ export const startScene = async (options: Partial<MediaPoolOptions> = {}): Promi
       return phone;
     },
     rejoin: connect,
+    rejoinSfu: joinSfu,
+    async removeParticipant(identity) {
+      const { httpUrl, apiKey, apiSecret } = lab.livekit;
+      await new RoomServiceClient(httpUrl, apiKey, apiSecret).removeParticipant(room, identity);
+    },
+    async restartSfu() {
+      const sfu = lab.process("livekit");
+      await sfu.kill();
+      await sfu.startAgain();
+    },
     async [Symbol.asyncDispose]() {
       await pool.close();
       await Promise.all(talkers.map((talker) => talker.close()));

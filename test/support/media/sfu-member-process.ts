@@ -5,9 +5,8 @@
 import { decodeG711, encodeG711 } from "../../../src/media/codecs/g711.ts";
 import { createOpusDecoder, createOpusEncoder, type OpusDecoder } from "../../../src/media/codecs/opus.ts";
 import type { Frame, SampleRateHz } from "../../../src/media/frame.ts";
-import { createLightSfuClient } from "../../../src/media/sfu/light/client.ts";
-import { createNativeSfuClient } from "../../../src/media/sfu/native.ts";
-import type { CreateSfuClient, RemoteTrack, SfuClient } from "../../../src/media/sfu/port.ts";
+import { loadSfuClients } from "../../../src/media/sfu/choose.ts";
+import type { RemoteTrack, SfuClient } from "../../../src/media/sfu/port.ts";
 import type { MemberAnswer, MemberRequest, Saying, TrackView } from "./sfu-member.ts";
 import { createTone, toneLevel } from "./tones.ts";
 
@@ -22,11 +21,6 @@ interface Heard {
   lost: number;
   bytes: number;
 }
-
-const CLIENTS: Readonly<Record<string, CreateSfuClient>> = {
-  light: createLightSfuClient,
-  native: createNativeSfuClient,
-};
 
 const heard = new Map<string, Heard>();
 const states: string[] = [];
@@ -121,8 +115,9 @@ const tracks = (): TrackView[] =>
 
 const handle = async (request: MemberRequest): Promise<MemberAnswer["value"]> => {
   switch (request.type) {
-    case "open":
-      client = CLIENTS[request.kind]!({
+    case "open": {
+      const createClient = await loadSfuClients(request.kind, (reason) => states.push(`native: ${reason}`));
+      client = createClient({
         address: request.address,
         publishes: request.publishes,
         wants: (identity) => wanted === "everybody" || wanted.includes(identity),
@@ -134,6 +129,7 @@ const handle = async (request: MemberRequest): Promise<MemberAnswer["value"]> =>
         },
       });
       return undefined;
+    }
     case "connect":
       await client?.connect();
       return undefined;

@@ -1,9 +1,10 @@
 import { fork } from "node:child_process";
 import { once } from "node:events";
 
+import type { SfuClientChoice } from "../../../src/media/sfu/choose.ts";
 import type { SfuAddress, SfuClientOptions } from "../../../src/media/sfu/port.ts";
 
-export type ClientKind = "light" | "native";
+export type ClientKind = SfuClientChoice;
 export type Published = NonNullable<SfuClientOptions["publishes"]>;
 
 /** What a member says: a tone of the codec; 0 Hz is silence with frames. */
@@ -69,7 +70,7 @@ export interface SfuMember {
   level(identity: string, frequencyHz: number, ms?: number): Promise<number>;
   heard(identity: string): Promise<HeardView>;
   tracks(): Promise<readonly TrackView[]>;
-  /** All that were reported, as `state: message`. */
+  /** All that were reported, as `state: message`; of `auto` also `native: why it is that`. */
   states(): Promise<readonly string[]>;
   /** Identities of the tracks that were reported as ended. */
   ended(): Promise<readonly string[]>;

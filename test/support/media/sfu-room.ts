@@ -1,11 +1,11 @@
-import { join } from "node:path";
+import { writeFile } from "node:fs/promises";
 import { connect as connectTcp, createServer, type Socket } from "node:net";
+import { join } from "node:path";
 
 import { AccessToken, RoomServiceClient } from "livekit-server-sdk";
 
-import { installLivekitServer } from "../../../deploy/lab/install/livekit-server.ts";
 import { type Lab, startLab } from "../../../deploy/lab/lab.ts";
-import { answersHttp, type ServerProcess, startServer } from "../../../deploy/lab/process.ts";
+import { mergeTrees, readYaml, toYaml } from "../../../deploy/lab/overlay.ts";
 import type { SfuAddress } from "../../../src/media/sfu/port.ts";
 import { type ClientKind, type Published, type SfuMember, startSfuMember } from "./sfu-member.ts";
 
@@ -17,6 +17,8 @@ export interface MemberOptions {
   readonly publishes?: Published;
   /** Reports keys that others press. */
   readonly takesKeys?: boolean;
+  /** Of its token, as in "54s ago". livekit-server takes a token for a minute after its end. */
+  readonly expires?: string;
 }
 
 /** A real livekit-server with one room at a time, and SfuClients in it. */
@@ -31,7 +33,8 @@ export interface SfuRoom extends AsyncDisposable {
   /** Server side ids by identity. */
   participants(): Promise<ReadonlyMap<string, string>>;
   kick(identity: string): Promise<void>;
-  restartServer(): Promise<void>;
+  /** Kills the SFU and starts it again at the same address. @param overlay what is different in its configuration then */
+  restartServer(overlay?: Record<string, unknown>): Promise<void>;
   /** Kills the members and begins with an empty room. */
   clear(): Promise<void>;
 }
@@ -41,16 +44,18 @@ export const startSfuRoom = async (): Promise<SfuRoom> => {
   const { wsUrl, httpUrl, apiKey, apiSecret } = lab.livekit;
   const service = new RoomServiceClient(httpUrl, apiKey, apiSecret);
   const members: SfuMember[] = [];
+  const configFile = join(lab.folder, "livekit.yaml");
+  const config = readYaml(configFile);
   let room: string = crypto.randomUUID();
-  let restarted: ServerProcess | undefined;
 
   const key = (identity: string, index = 0): Uint8Array => {
     const bytes = Buffer.alloc(16, index + 1);
     bytes.write(identity);
     return bytes;
   };
-  const address = async (identity: string, { encrypted = true, sfuUrl = wsUrl }: MemberOptions = {}) => {
-    const token = new AccessToken(apiKey, apiSecret, { identity });
+  const address = async (identity: string, options: MemberOptions = {}) => {
+    const { encrypted = true, sfuUrl = wsUrl, expires = "1h" } = options;
+    const token = new AccessToken(apiKey, apiSecret, { identity, ttl: expires });
     token.addGrant({ roomJoin: true, room });
     return { sfuUrl, token: await token.toJwt(), identity, encrypted };
   };
@@ -85,22 +90,14 @@ export const startSfuRoom = async (): Promise<SfuRoom> => {
       return new Map(list.map(({ identity, sid }) => [identity, sid]));
     },
     kick: (identity) => service.removeParticipant(room, identity),
-    async restartServer() {
-      if (restarted === undefined) await lab.process("livekit").kill();
-      else await restarted.kill();
-      restarted = await startServer({
-        name: "livekit",
-        command: await installLivekitServer(() => {}),
-        args: ["--config", join(lab.folder, "livekit.yaml")],
-        logFile: lab.log("livekit"),
-        ready: answersHttp(`${httpUrl}/`),
-        hint: "the first start worked: look at the end of its log",
-        stopGraceMs: 300,
-      });
+    async restartServer(overlay = {}) {
+      const server = lab.process("livekit");
+      await server.kill();
+      await writeFile(configFile, toYaml(mergeTrees(...config, overlay)));
+      await server.startAgain();
     },
     async [Symbol.asyncDispose]() {
       await clear();
-      await restarted?.stop();
       await lab.stop();
     },
   };

@@ -9,15 +9,17 @@ export interface SocketServer extends AsyncDisposable {
   readonly url: string;
 }
 
-/** Without `onSocket` it answers those who ask for a WebSocket with 404, too. */
+/** Without `onSocket`, and on paths it does not have, it answers those who ask for a WebSocket with 404, too. */
 export const startSocketServer = async (
   onSocket?: (socket: WebSocket, path: string, authorization: string) => void,
+  hasPath: (path: string) => boolean = () => true,
 ): Promise<SocketServer> => {
   const server: Server = createServer((_request, response) => response.writeHead(404).end());
   const sockets = new WebSocketServer({ noServer: true });
   server.on("upgrade", (request, socket, head) => {
-    if (onSocket === undefined) socket.end("HTTP/1.1 404 Not Found\r\n\r\n");
-    else {
+    if (onSocket === undefined || !hasPath(request.url ?? "")) {
+      socket.end("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
+    } else {
       sockets.handleUpgrade(request, socket, head, (webSocket) =>
         onSocket(webSocket, request.url ?? "", request.headers.authorization ?? ""),
       );
@@ -44,12 +46,25 @@ export interface SignallingRelay extends SocketServer {
   inject(message: Uint8Array | string): void;
 }
 
+export interface RelayOptions {
+  /** Undefined: left out. */
+  readonly change?: (message: SignalResponse) => SignalResponse | undefined;
+  /** By how much everything the server says comes later. */
+  readonly delayMs?: number;
+  /** Paths for which it has no WebSocket are answered with 404. */
+  readonly hasPath?: (path: string) => boolean;
+}
+
 export const startSignallingRelay = async (
   target: string,
-  change: (message: SignalResponse) => SignalResponse | undefined = (message) => message,
+  { change = (message) => message, delayMs = 0, hasPath = () => true }: RelayOptions = {},
 ): Promise<SignallingRelay> => {
+  const later = (action: () => void): void => {
+    if (delayMs === 0) action();
+    else setTimeout(action, delayMs);
+  };
   const clients: WebSocket[] = [];
-  const server = await startSocketServer((near, path, authorization) => {
+  const onSocket = (near: WebSocket, path: string, authorization: string): void => {
     clients.push(near);
     const far = new WebSocket(target + path, { headers: { authorization } });
     const early: Buffer[] = [];
@@ -62,12 +77,13 @@ export const startSignallingRelay = async (
     });
     far.on("message", (data: Buffer) => {
       const changed = change(SignalResponse.fromBinary(data));
-      if (changed !== undefined) near.send(changed.toBinary());
+      if (changed !== undefined) later(() => near.send(changed.toBinary()));
     });
     far.on("error", () => near.close());
-    far.on("close", () => near.close());
+    far.on("close", () => later(() => near.close()));
     near.on("close", () => far.close());
-  });
+  };
+  const server = await startSocketServer(onSocket, hasPath);
   return Object.assign(server, {
     inject: (message: Uint8Array | string) => {
       for (const client of clients) client.send(message);

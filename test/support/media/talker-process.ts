@@ -16,7 +16,12 @@ import {
   TrackSource,
 } from "@livekit/rtc-node";
 
-import { KeyDerivationFunction, setMemberKey, setSendKeyIndex } from "../../../src/media/sfu/native-workarounds.ts";
+import {
+  KeyDerivationFunction,
+  ONE_ATTEMPT,
+  setMemberKey,
+  setSendKeyIndex,
+} from "../../../src/media/sfu/native-workarounds.ts";
 import { createSubscription, type Subscription } from "../../../src/media/sfu/subscription.ts";
 import { createTone, monotonicMs, onsetOf, toneLevel } from "./tones.ts";
 import type { TalkerAnswer, TalkerRequest } from "./talker.ts";
@@ -105,11 +110,10 @@ const join = async (request: Extract<TalkerRequest, { type: "join" }>): Promise<
       failureTolerance: -1,
     },
   };
-  await room.connect(request.url, request.token, {
-    autoSubscribe: true,
-    dynacast: false,
-    ...(request.encrypted ? { e2ee } : {}),
-  });
+  const options = { ...ONE_ATTEMPT, autoSubscribe: true, dynacast: false, ...(request.encrypted ? { e2ee } : {}) };
+  const connect = (): Promise<void> => room.connect(request.url, request.token, options);
+  // An SFU that has just come back may let the first attempt time out.
+  await connect().catch(connect);
   const source = new AudioSource(RATE_HZ, 1, 0);
   const publication = await room.localParticipant!.publishTrack(
     LocalAudioTrack.createAudioTrack("mic", source),

@@ -1,4 +1,5 @@
-import { NoUdpError, type Session, type SessionEnd, type SessionEvents } from "./session.ts";
+import type { SessionEnd } from "./ending.ts";
+import { NoUdpError, type Session, type SessionEvents } from "./session.ts";
 import { SignallingRefused } from "./signalling.ts";
 
 /** Pauses between attempts to resume the signalling; after the last one the SFU is joined anew. */
@@ -31,18 +32,6 @@ export class ClosedWhileOpening extends Error {
     this.name = "ClosedWhileOpening";
   }
 }
-
-/**
- * When an SFU comes back, all phones of this process want to join at once, and a member of the room to whom two tracks are offered at
- * once may never get one of them (rtc-node 1.1.0 with livekit-server 1.13.5): one after the other instead.
- */
-const REJOIN_INTERVAL_MS = 100;
-let nextRejoinAtMs = 0;
-const turnToRejoin = (): Promise<void> => {
-  const atMs = Math.max(performance.now(), nextRejoinAtMs);
-  nextRejoinAtMs = atMs + REJOIN_INTERVAL_MS;
-  return pause(atMs - performance.now());
-};
 
 const pause = (ms: number): Promise<void> =>
   new Promise((resolve) => {
@@ -126,7 +115,6 @@ export const createConnection = (options: ConnectionOptions): Connection => {
     await dropSession();
     for (let attempt = 0; !isClosed(); attempt++) {
       await pause(REJOIN_PAUSES_MS[Math.min(attempt, REJOIN_PAUSES_MS.length - 1)]!);
-      await turnToRejoin();
       if (isClosed()) return;
       try {
         opening = openNext();

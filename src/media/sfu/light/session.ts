@@ -9,6 +9,7 @@ import {
 
 import type { Clock } from "../../../calls/ports.ts";
 import type { SfuClientOptions } from "../port.ts";
+import { createEnding, type SessionEnd } from "./ending.ts";
 import type { FrameKeys } from "./frame-crypto.ts";
 import { createLink } from "./link.ts";
 import { createMilestone, type Milestone, within } from "./milestone.ts";
@@ -24,12 +25,6 @@ import type { ServerMessage } from "./signalling.ts";
 const ICE_TIMEOUT_MS = 4000;
 /** From the opened WebSocket to the answer to the join or the resumption. */
 const RESPONSE_TIMEOUT_MS = 5000;
-
-/** Why a connection is over: said by the server, or found out. `gone`: joining again is pointless (kicked, replaced). */
-export interface SessionEnd {
-  readonly kind: "gone" | "broken";
-  readonly message: string;
-}
 
 /** No packet comes through: this network needs TURN or TCP, which libdatachannel has not got. */
 export class NoUdpError extends Error {
@@ -134,12 +129,11 @@ export const openSession = async (options: SessionOptions): Promise<Session> => 
     opening.fail(error);
     resumed?.fail(error);
   };
-  const end = (sessionEnd: SessionEnd): void => {
-    if (closed) return;
-    failWaiting(new Error(sessionEnd.message));
-    if (open) sessionEvents.onEnd(sessionEnd);
-  };
-  const fail = (message: string): void => end({ kind: "broken", message });
+  const ending = createEnding(clock, (reason) => {
+    failWaiting(new Error(reason.message));
+    if (open) sessionEvents.onEnd(reason);
+  });
+  const fail = (message: string): void => ending.end({ kind: "broken", message });
 
   const peer: Peer = createPeer({
     codec,
@@ -147,8 +141,8 @@ export const openSession = async (options: SessionOptions): Promise<Session> => 
     ...(events.onKey === undefined ? {} : { onData: keysOf((identity, digit) => events.onKey?.(identity, digit)) }),
     onState: (state) => {
       if (state === "connected") opening.connected.reach(true);
-      if (state === "failed") fail("the media connection to the SFU is gone");
-      else if (open) sessionEvents.onMedia(state === "connected");
+      else if (state === "failed") ending.endUnlessExplained("the media connection to the SFU is gone");
+      if (open) sessionEvents.onMedia(state === "connected");
     },
   });
   const { encrypted } = address;
@@ -188,7 +182,7 @@ export const openSession = async (options: SessionOptions): Promise<Session> => 
     update: ({ participants }) => tracks.update(participants),
     trackUnpublished: ({ trackSid }) => tracks.unpublished(trackSid),
     refreshToken: (token) => sessionEvents.onToken(token),
-    leave: (leave) => end(endOf(leave)),
+    leave: (leave) => ending.end(endOf(leave)),
   };
   const link = createLink({
     sfuUrl: address.sfuUrl,
@@ -207,6 +201,7 @@ export const openSession = async (options: SessionOptions): Promise<Session> => 
   const close = async (how: "leave" | "drop"): Promise<void> => {
     if (closed) return;
     closed = true;
+    ending.close();
     negotiation.close();
     tracks.end();
     if (how === "leave") await link.leave();
@@ -218,6 +213,8 @@ export const openSession = async (options: SessionOptions): Promise<Session> => 
     const offer = negotiation.firstOffer();
     await link.open(joinRequest({ cid: peer.cid, offer, muted, encrypted }), options.token);
     await opening.reached();
+    // Said between the last step and now, when nobody waited any more.
+    if (ending.reason !== undefined) throw new Error(ending.reason.message);
   } catch (error) {
     await close("leave");
     throw error;

@@ -76,6 +76,14 @@ describe("frame encryption", () => {
     expect(decrypt(frame)).toBeUndefined();
   });
 
+  test("cut off anywhere, at either end, it is not decrypted", () => {
+    const frame = encrypt(FRAME);
+    for (let length = 0; length < frame.length; length++) {
+      expect(decrypt(frame.subarray(0, length))).toBeUndefined();
+      expect(decrypt(frame.subarray(frame.length - length))).toBeUndefined();
+    }
+  });
+
   test("no bytes make it throw", () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 60 }), (tail) =>

@@ -21,7 +21,7 @@ interface Scene {
   readonly receive: (sequence: number, options?: { payload?: Uint8Array; payloadType?: number; ssrc?: number }) => void;
 }
 
-const createScene = ({ encrypted = false } = {}): Scene => {
+const createScene = ({ encrypted = false, injectedTrailer = TRAILER } = {}): Scene => {
   const clock = createManualClock();
   const frames: string[] = [];
   const missing: number[][] = [];
@@ -29,7 +29,7 @@ const createScene = ({ encrypted = false } = {}): Scene => {
   const incoming = createIncoming({
     clock,
     ...(encrypted ? { keyOf: (index: number) => (index === 0 ? key : undefined) } : {}),
-    injectedTrailer: TRAILER,
+    injectedTrailer,
     onFrame: (frame: Frame) => {
       if (frame.codec !== "slin") frames.push(`${Buffer.from(frame.payload).toString()}+${frame.lost}`);
     },
@@ -159,6 +159,20 @@ describe("what is no frame of the member", () => {
     expect(frames).toEqual(["one+0", "two+0"]);
     expect([undecryptable, incoming.counts().undecryptable]).toEqual([[], 0]);
   });
+
+  test.each([0, 255])(
+    "a trailer of %i bytes: what a member says is heard, and is never taken for injected",
+    (length) => {
+      const injectedTrailer = Buffer.alloc(length, 7);
+      const { receive, frames, incoming } = createScene({ encrypted: true, injectedTrailer });
+      receive(1, { payload: encrypted("one") });
+      receive(2, { payload: Buffer.concat([Buffer.from([0xf8]), injectedTrailer]) });
+      receive(3, { payload: injectedTrailer.subarray(1) });
+      receive(4, { payload: encrypted("two") });
+      expect(frames.map((text) => text.split("+")[0])).toEqual(["one", "two"]);
+      expect(incoming.counts().undecryptable).toBe(1);
+    },
+  );
 
   test("frames with an unknown key: reported once, counted as lost, and heard again when the key fits", () => {
     const { receive, frames, undecryptable } = createScene({ encrypted: true });

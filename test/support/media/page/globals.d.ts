@@ -1,0 +1,7 @@
+import type { PageMember } from "./api.ts";
+
+declare global {
+  interface Window {
+    sfuMember: PageMember;
+  }
+}
