@@ -130,6 +130,9 @@ const tellAlone: Run = (call, event, nowMs) => {
   return only(call, prompt, { type: "notice.alone" }, { type: "timer.arm", timer: "alone" });
 };
 
+const bidFarewell: Run = (call) =>
+  only(call, { type: "media.prompt", name: "ended" }, { type: "timer.arm", timer: "farewell" });
+
 const obeyKeys: Run = (call, event) => {
   if (event.type !== "keypad") return nothing(call);
   switch (event.command) {
@@ -149,6 +152,17 @@ const obeyKeys: Run = (call, event) => {
     case "help":
       return only(call, { type: "media.prompt", name: "help" });
   }
+};
+
+/** A moderator can silence a phone, but never switch its microphone on: that takes a key of the phone. */
+const obeyModerator: Run = (call, event) => {
+  if (event.type !== "moderation" || call.muted === (event.action === "mute")) return nothing(call);
+  if (event.action === "unmute") return only(call, { type: "media.prompt", name: "unmute-requested" });
+  return only(
+    { ...call, muted: true },
+    { type: "media.setMuted", muted: true },
+    { type: "media.prompt", name: "muted" },
+  );
 };
 
 /** A new session starts unheld; otherwise only a change is told. */
@@ -178,9 +192,11 @@ const NAMED = {
   tellFailure,
   tellEncryption: (call) => (call.encrypted ? only(call, { type: "notice.encryption" }) : nothing(call)),
   tellAlone,
+  bidFarewell,
   applyHold,
   applyMute: (call) => (call.muted ? only(call, { type: "media.setMuted", muted: true }) : nothing(call)),
   obeyKeys,
+  obeyModerator,
   // A new media session knows of none.
   resumeMusic: (call) => (call.hasMusic ? only(call, { type: "media.prompt", name: "waiting" }) : nothing(call)),
   stopMusic: (call) =>

@@ -1,6 +1,7 @@
 import type { LegId, TrunkId } from "../ids.ts";
 import { formatNumber } from "../numbering/format.ts";
 import type { CallerId, CallRecord } from "./ports.ts";
+import type { Voice } from "./voice.ts";
 
 /** Times and limits of calls. */
 export interface CallOptions {
@@ -54,6 +55,7 @@ export type Release = "leg" | "rtc" | "media";
 export interface Call {
   readonly record: CallRecord;
   readonly displayName: string;
+  readonly voice: Voice;
   /** The bot has to invite the ghost (command, API). */
   readonly inviteFirst: boolean;
   /** Way of the leg. */
@@ -120,14 +122,19 @@ export const createCall = (given: {
   readonly displayName: string;
   readonly inviteFirst: boolean;
   readonly targets: readonly [DialTarget, ...DialTarget[]];
+  readonly voice: Voice;
 }): Call => ({ ...FRESH, ...given, trunkId: given.targets[0].trunkId });
 
 /** A call that a PBX sent us. */
-export const createInboundCall = (given: { readonly record: CallRecord; readonly trunkId: TrunkId }): Call => ({
+export const createInboundCall = (given: {
+  readonly record: CallRecord;
+  readonly trunkId: TrunkId;
+  readonly voice: Voice;
+  readonly inviteFirst: boolean;
+}): Call => ({
   ...FRESH,
   ...given,
   displayName: nameOf(given.record),
-  inviteFirst: true,
   targets: [],
   leg: "ringing",
 });

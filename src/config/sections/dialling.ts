@@ -116,11 +116,11 @@ export const calls = z
     ),
     alone_timeout: key(
       duration("1s", "1h").prefault("60s"),
-      "How long phones stay after the last member that is not a phone has left; they are told by a tone.",
+      "How long phones stay after the last member that is not a phone has left; they are told.",
     ),
     waiting_timeout: key(
       duration("10s", "4h").prefault("10m"),
-      "How long a phone that called an empty room waits, with music, for somebody to join.",
+      "How long a phone that called an empty room, or has to be let in, waits with music.",
     ),
   })
   .prefault({});

@@ -1,13 +1,18 @@
 import type { CallRecord, CallService, CallStateName } from "../../calls/ports.ts";
-import { GatewayError, toGatewayError } from "../../errors.ts";
+import { toGatewayError } from "../../errors.ts";
 import type { RoomId, UserId } from "../../ids.ts";
 import type { Log } from "../../log.ts";
 import { formatNumber } from "../../numbering/format.ts";
 import type { NumberPlan } from "../../numbering/number-plan.ts";
-import { parseNumber } from "../../numbering/parse.ts";
-import { canonicalDigits } from "../../numbering/phone-number.ts";
 import { maskGhosts } from "../mask.ts";
 import { DIALIN_HELP, type DialinAction, type DialinMessage, parseDialin } from "./dialin-commands.ts";
+import { findPhone, phoneName } from "./find-phone.ts";
+import {
+  MODERATOR_HELP,
+  type ModeratorCommand,
+  type ModeratorMessage,
+  parseModeratorCommand,
+} from "./moderator-commands.ts";
 import { errorWords } from "./words.ts";
 
 export type Command =
@@ -15,6 +20,7 @@ export type Command =
   | { readonly name: "hangup"; readonly number?: string }
   | { readonly name: "list" }
   | { readonly name: "dialin"; readonly action: DialinAction }
+  | ModeratorCommand
   | { readonly name: "help" };
 
 /** Longest number worth reading; what people type around the digits included. */
@@ -29,6 +35,8 @@ export const parseCommand = (body: string): Command | undefined => {
     case "add":
       return number === "" ? { name: "help" } : { name: "add", number };
     case "hangup":
+    // For moderators of other systems; who may do it is the same.
+    case "drop":
       return number === "" ? { name: "hangup" } : { name: "hangup", number };
     case "list":
       return { name: "list" };
@@ -37,7 +45,7 @@ export const parseCommand = (body: string): Command | undefined => {
       return action === undefined ? { name: "help" } : { name: "dialin", action };
     }
     default:
-      return { name: "help" };
+      return parseModeratorCommand(verb.toLowerCase(), number) ?? { name: "help" };
   }
 };
 
@@ -46,6 +54,7 @@ export const HELP = [
   "!phone hangup [NUMBER]: ends it",
   "!phone list: the phones in this room's call",
   DIALIN_HELP,
+  MODERATOR_HELP,
   "!phone help: this text",
 ].join("\n");
 
@@ -68,18 +77,19 @@ const duration = (ms: number): string => {
 
 const clockTime = (atMs: number): string => `${new Date(atMs).toISOString().slice(11, 16)} UTC`;
 
-/** Numbers of inbound callers may be masked. */
-const nameOf = (call: CallRecord): string => call.name ?? formatNumber(call.number);
+const NO_PHONE = "There is no phone in this room's call.";
 
 const listLine = (call: CallRecord, nowMs: number): string => {
   const sinceMs = call.answeredAtMs ?? call.createdAtMs;
-  return `${nameOf(call)} ${STATE_WORDS[call.state]} since ${clockTime(sinceMs)} (${duration(nowMs - sinceMs)})`;
+  return `${phoneName(call)} ${STATE_WORDS[call.state]} since ${clockTime(sinceMs)} (${duration(nowMs - sinceMs)})`;
 };
 
 export interface CommandsDeps {
-  readonly calls: Pick<CallService, "add" | "hangup" | "inRoom">;
+  readonly calls: Pick<CallService, "add" | "hangup" | "inRoom" | "atDoor">;
   /** `!phone dialin …`; rejects with GatewayError. */
   readonly dialin: (message: DialinMessage) => Promise<string>;
+  /** What moderators ask for; rejects with GatewayError. */
+  readonly moderate: (message: ModeratorMessage) => Promise<string>;
   readonly numberPlan: NumberPlan;
   readonly nowMs: () => number;
   readonly log: Log;
@@ -100,32 +110,19 @@ export const createCommands = (deps: CommandsDeps): ((message: CommandMessage) =
     return `Calling ${formatNumber(call.number)} …`;
   };
 
-  const toHangUp = (room: RoomId, number: string | undefined): CallRecord => {
-    const running = calls.inRoom(room).filter((call) => call.state !== "ending" && call.state !== "ended");
-    if (number === undefined) {
-      const [only, another] = running;
-      if (only === undefined) throw new GatewayError("CALL_NOT_FOUND", "There is no phone in this room's call.");
-      if (another === undefined) return only;
-      const numbers = running.map(nameOf).join(", ");
-      throw new GatewayError("BAD_REQUEST", `Which one? Write !phone hangup and one of ${numbers}.`);
-    }
-    const named = running.find((one) => one.name === number);
-    if (named !== undefined) return named;
-    const digits = canonicalDigits(parseNumber(number, numberPlan));
-    const call = running.find((one) => canonicalDigits(one.number) === digits);
-    if (call === undefined) throw new GatewayError("CALL_NOT_FOUND", "That number is not in this room's call.");
-    return call;
-  };
-
   const hangup = async (room: RoomId, sender: UserId, number: string | undefined): Promise<string> => {
-    const { callId } = toHangUp(room, number);
+    const running = calls.inRoom(room).filter((call) => call.state !== "ending" && call.state !== "ended");
+    const { callId } = findPhone(running, number, { plan: numberPlan, verb: "hangup", none: NO_PHONE });
     const call = await calls.hangup({ callId, subject: { kind: "user", userId: sender } });
-    return `Hung up ${nameOf(call)}.`;
+    return `Hung up ${phoneName(call)}.`;
   };
 
   const list = (room: RoomId): string => {
-    const lines = calls.inRoom(room).map((call) => listLine(call, nowMs()));
-    return lines.length === 0 ? "There is no phone in this room's call." : lines.join("\n");
+    const lines = [
+      ...calls.inRoom(room).map((call) => listLine(call, nowMs())),
+      ...calls.atDoor(room).map((caller) => `${phoneName(caller)} waits to be let in`),
+    ];
+    return lines.length === 0 ? NO_PHONE : lines.join("\n");
   };
 
   const run = ({ room, sender, command }: CommandMessage): string | Promise<string> => {
@@ -140,6 +137,14 @@ export const createCommands = (deps: CommandsDeps): ((message: CommandMessage) =
         return deps.dialin({ room, sender, action: command.action });
       case "help":
         return HELP;
+      case "mute":
+      case "unmute":
+      case "admit":
+      case "refuse":
+      case "lock":
+      case "unlock":
+      case "who":
+        return deps.moderate({ room, sender, command });
     }
   };
 

@@ -91,7 +91,10 @@ describe("while it runs", () => {
     world.clock.advance(3_600_000);
     expect(calls.get(id)?.state).toBe("active");
     world.prepared[0]?.fact({ type: "rtc.alone" });
-    world.clock.advance(60_000);
+    world.clock.advance(57_500);
+    expect(world.calls).toContain("prompt ended");
+    expect(calls.get(id)).toMatchObject({ state: "active" });
+    world.clock.advance(2500);
     await world.flush();
     expect(calls.get(id)).toMatchObject({ state: "ended", outcome: "completed" });
   });

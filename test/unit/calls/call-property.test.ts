@@ -36,6 +36,8 @@ const MEDIA_FACTS: readonly MediaFact[] = [
   { type: "media.legLost", message: "gone" },
 ];
 const REQUESTS: readonly CallEvent[] = [
+  { type: "moderation", action: "mute" },
+  { type: "moderation", action: "unmute" },
   { type: "hangup.byAdder" },
   { type: "hangup.byModerator" },
   { type: "gateway.shutdown" },
@@ -138,7 +140,7 @@ test.each([
           options: DEFAULT_CALL_OPTIONS,
           log: quietLog,
           isFirstPhone: () => true,
-          admit: async () => ({ isLive: true, isEmpty: false }),
+          admit: async () => ({ isLive: true, isEmpty: false, needsInvite: true }),
         });
         actor.post({ type: "call.start" });
         for (const next of moves) {

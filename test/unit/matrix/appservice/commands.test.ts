@@ -1,4 +1,5 @@
 import { expect, test } from "@jest/globals";
+import type { WaitingCaller } from "../../../../src/calls/moderation-ports.ts";
 import type { CallRecord } from "../../../../src/calls/ports.ts";
 import { GatewayError } from "../../../../src/errors.ts";
 import { callId, legId, roomId, userId } from "../../../../src/ids.ts";
@@ -32,6 +33,16 @@ test.each<[string, Command | undefined]>([
   ["!phone dialin off now", { name: "help" }],
   ["!phone dialin new-pin 12345678", { name: "help" }],
   ["!phone dialin constructor", { name: "help" }],
+  ["!phone mute", { name: "mute" }],
+  ["!phone Mute all", { name: "mute", number: "all" }],
+  ["!phone unmute +33*******70", { name: "unmute", number: "+33*******70" }],
+  ["!phone drop 1001", { name: "hangup", number: "1001" }],
+  ["!phone lock", { name: "lock" }],
+  ["!phone lock 1001", { name: "help" }],
+  ["!phone unlock", { name: "unlock" }],
+  ["!phone who", { name: "who" }],
+  ["!phone admit 1001", { name: "admit", number: "1001" }],
+  ["!phone refuse", { name: "refuse" }],
   ["!phonebook add 1001", undefined],
   ["please !phone add 1001", undefined],
   ["phone add 1001", undefined],
@@ -70,6 +81,7 @@ interface World {
 const worldWith = (
   running: readonly CallRecord[],
   add: () => Promise<CallRecord> = async () => call("1001"),
+  waiting: readonly WaitingCaller[] = [],
 ): World => {
   const asked: unknown[] = [];
   const { log, lines } = createTestLog();
@@ -86,6 +98,11 @@ const worldWith = (
         return found;
       },
       inRoom: () => running,
+      atDoor: () => waiting,
+    },
+    moderate: async (message) => {
+      asked.push(message);
+      return "done";
     },
     dialin: async (message) => {
       asked.push(message);
@@ -176,6 +193,19 @@ test("words of an unforeseen error stay in the log", async () => {
   expect(world.lines.map(({ level, message }) => [level, message])).toEqual([
     ["error", "command failed: x is not a function"],
   ]);
+});
+
+test("list names those who wait as well", async () => {
+  const { number, ghost } = call("+33612345678");
+  const waiting = [{ legId: legId("in"), roomId: ROOM, ghost, number, name: "+33*******78" }];
+  const world = worldWith([], undefined, waiting);
+  await expect(world.say("!phone list")).resolves.toBe("+33*******78 waits to be let in");
+});
+
+test("what moderators ask for is asked in the name of the sender", async () => {
+  const world = worldWith([]);
+  await expect(world.say("!phone mute 1001")).resolves.toBe("done");
+  expect(world.asked).toEqual([{ room: ROOM, sender: ALICE, command: { name: "mute", number: "1001" } }]);
 });
 
 test("help explains every command", async () => {
