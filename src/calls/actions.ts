@@ -130,6 +130,24 @@ const tellAlone: Run = (call, event, nowMs) => {
   return only(call, prompt, { type: "notice.alone" }, { type: "timer.arm", timer: "alone" });
 };
 
+/** A person has the time that it takes: only then the time for connecting runs. */
+const askToConfirm: Run = (call) =>
+  only(
+    { ...call, confirmation: typeof call.confirmation === "number" ? call.confirmation + 1 : 1 },
+    { type: "timers.cancel", timers: ["connect"] },
+    { type: "media.prompt", name: "invited" },
+    { type: "timer.arm", timer: "confirm" },
+  );
+
+const confirm: Run = (call, event) =>
+  event.type === "keypad" && event.command === "confirm" && typeof call.confirmation === "number"
+    ? only(
+        { ...call, confirmation: "given" },
+        { type: "timers.cancel", timers: ["confirm"] },
+        { type: "timer.arm", timer: "connect" },
+      )
+    : nothing(call);
+
 const bidFarewell: Run = (call) =>
   only(call, { type: "media.prompt", name: "ended" }, { type: "timer.arm", timer: "farewell" });
 
@@ -151,6 +169,8 @@ const obeyKeys: Run = (call, event) => {
       return only(call, { type: "media.promptCount" });
     case "help":
       return only(call, { type: "media.prompt", name: "help" });
+    case "confirm":
+      return nothing(call);
   }
 };
 
@@ -197,6 +217,8 @@ const NAMED = {
   applyMute: (call) => (call.muted ? only(call, { type: "media.setMuted", muted: true }) : nothing(call)),
   obeyKeys,
   obeyModerator,
+  askToConfirm,
+  confirm,
   // A new media session knows of none.
   resumeMusic: (call) => (call.hasMusic ? only(call, { type: "media.prompt", name: "waiting" }) : nothing(call)),
   stopMusic: (call) =>

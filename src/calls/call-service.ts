@@ -85,7 +85,7 @@ export const createCallService = (deps: CallServiceDeps): Calls => {
   };
 
   const start = (request: AddPhone, number: PhoneNumber, claim: Claim): CallActor => {
-    const { roomId, subject, via } = request;
+    const { roomId, subject, via, confirm = options.confirm } = request;
     const id = randomUUID();
     const targets = targetsOf(number, subject, id);
     const record: CallRecord = {
@@ -102,7 +102,9 @@ export const createCallService = (deps: CallServiceDeps): Calls => {
     // The profile of a ghost is the same whoever calls whom.
     const displayName = deps.callerNames.nameOf(number) ?? formatNumber(number);
     const voice = voiceFor(number, trunks.find(({ id }) => id === targets[0].trunkId) ?? {});
-    const actor = createActor(createCall({ record, targets, displayName, inviteFirst: via !== "invite", voice }));
+    const actor = createActor(
+      createCall({ record, targets, displayName, inviteFirst: via !== "invite", voice, confirm }),
+    );
     claim.started(actor);
     actor.post({ type: "call.start" });
     return actor;

@@ -1,7 +1,7 @@
 import type { LegId, TrunkId } from "../ids.ts";
 import { formatNumber } from "../numbering/format.ts";
 import type { CallerId, CallRecord } from "./ports.ts";
-import type { Voice } from "./voice.ts";
+import type { Confirm, Voice } from "./voice.ts";
 
 /** Times and limits of calls. */
 export interface CallOptions {
@@ -19,6 +19,8 @@ export interface CallOptions {
   readonly answerTimeoutMs: number;
   /** Longest wait for leg, membership and media to be gone; all three are closed at the same time. */
   readonly releaseTimeoutMs: number;
+  /** Of outbound calls that do not say it themselves. */
+  readonly confirm: Confirm;
   /** Outbound calls that one user or API token may have at a time. */
   readonly maxCallsPerUser: number;
   /** Outbound calls of the whole gateway at a time. */
@@ -35,6 +37,7 @@ export const DEFAULT_CALL_OPTIONS: CallOptions = {
   waitingHangupMs: 10 * 60_000,
   answerTimeoutMs: 15_000,
   releaseTimeoutMs: 2000,
+  confirm: "none",
   maxCallsPerUser: 2,
   maxCalls: 10,
   maxInboundCalls: 30,
@@ -71,6 +74,8 @@ export interface Call {
   /** Audio of the leg. `ready`: it can be attached. `lost`: its connection broke, the leg may live. */
   readonly audio: "none" | "ready" | "attaching" | "attached" | "lost" | "renewing" | "failed";
   readonly bridge: "closed" | "opening" | "open" | "failed";
+  /** `wanted`: the phone has to press 1 once it can be asked. A number: how often it was asked. */
+  readonly confirmation: "none" | "wanted" | "given" | number;
   /** Counts media sessions: facts and results of an earlier one are stale. */
   readonly epoch: number;
   /** Audio is being brought back in state `active`. */
@@ -102,6 +107,7 @@ const FRESH = {
   sfu: "idle",
   audio: "none",
   bridge: "closed",
+  confirmation: "none",
   epoch: 0,
   recovering: false,
   recoveriesAtMs: [],
@@ -123,7 +129,12 @@ export const createCall = (given: {
   readonly inviteFirst: boolean;
   readonly targets: readonly [DialTarget, ...DialTarget[]];
   readonly voice: Voice;
-}): Call => ({ ...FRESH, ...given, trunkId: given.targets[0].trunkId });
+  readonly confirm: Confirm;
+}): Call => {
+  const { confirm, ...call } = given;
+  const confirmation = confirm === "key" ? "wanted" : "none";
+  return { ...FRESH, ...call, confirmation, trunkId: call.targets[0].trunkId };
+};
 
 /** A call that a PBX sent us. */
 export const createInboundCall = (given: {

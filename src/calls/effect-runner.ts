@@ -42,6 +42,8 @@ export interface EffectRunner {
 const LEG_GRACE_MS = 250;
 /** The words that the call has ended are shorter. Within the time that a phone may be alone. */
 const FAREWELL_MS = 2500;
+/** Longer than the question. */
+const CONFIRM_MS = 9000;
 /** A restarted livekit-server or worker is back after about as long; three attempts fit into the recovery window. */
 const RECOVERY_RETRY_MS = 2000;
 
@@ -239,6 +241,7 @@ const timerHandlers = ({ ports: { clock }, options, post }: Context): Handlers<"
     alone: Math.max(0, options.aloneHangupMs - FAREWELL_MS),
     waiting: Math.max(0, options.waitingHangupMs - FAREWELL_MS),
     farewell: FAREWELL_MS,
+    confirm: CONFIRM_MS,
     legGrace: LEG_GRACE_MS,
     recovery: RECOVERY_WINDOW_MS,
     recoveryRetry: RECOVERY_RETRY_MS,

@@ -117,6 +117,7 @@ export const absorb = (call: Call, event: CallEvent, nowMs: number): Call => {
     case "gateway.shutdown":
     case "timer.ring":
     case "timer.connect":
+    case "timer.confirm":
     case "timer.maxDuration":
     case "timer.alone":
     case "timer.waiting":

@@ -8,7 +8,7 @@ import type { E164, Extension, GhostUserId, LegId, RoomId, TrunkId, UserId, Call
 import type { PhoneNumber } from "../numbering/phone-number.ts";
 import type { Moderation, SyncedRooms } from "./moderation-ports.ts";
 import type { Outcome } from "./outcome.ts";
-import type { PromptName, Voice } from "./voice.ts";
+import type { Confirm, PromptName, Voice } from "./voice.ts";
 
 // ---------------------------------------------------------------------------------------------------------------- SIP
 
@@ -368,6 +368,8 @@ export interface AddPhone {
   readonly subject: Subject;
   /** `invite`: the ghost was invited and joins by itself; else the bot invites it. */
   readonly via: "invite" | "command" | "api";
+  /** `key`: whoever answers has to press 1 before either side hears the other, so that no voicemail does. Default: CallOptions. */
+  readonly confirm?: Confirm;
 }
 
 /** The application's use cases; called by the appservice, the bot and the HTTP API. All reject with GatewayError. */

@@ -30,6 +30,8 @@ export type Operation =
 export const TIMERS = {
   ring: "alerting",
   connect: "connecting",
+  /** Between a question and the next. */
+  confirm: "connecting",
   maxDuration: "active",
   alone: "active",
   waiting: "active",
@@ -85,10 +87,16 @@ export type CallEvent =
 
 /**
  * Rows of the table: events by their type, except where one type means different things. `leg.unreached`: the leg ended before any 18x
- * and there is another trunk. `media.lost`: audio broke and may be brought back. `media.lostForGood`: it was tried often enough.
+ * and there is another trunk. `confirm.missing`: asked often enough, nobody has pressed 1. `media.lost`: audio broke and may be brought back. `media.lostForGood`: it was tried often enough.
  * `media.retryLater`: an attempt to bring it back failed.
  */
-export type Trigger = CallEvent["type"] | "leg.unreached" | "media.lost" | "media.lostForGood" | "media.retryLater";
+export type Trigger =
+  | CallEvent["type"]
+  | "leg.unreached"
+  | "confirm.missing"
+  | "media.lost"
+  | "media.lostForGood"
+  | "media.retryLater";
 
 export type Effect =
   | { readonly type: "sip.dial"; readonly target: DialTarget }
@@ -142,6 +150,8 @@ export type Action =
   | "applyMute"
   | "obeyKeys"
   | "obeyModerator"
+  | "confirm"
+  | "askToConfirm"
   | "resumeMusic"
   | "stopMusic"
   | "observeAudio"
@@ -240,6 +250,9 @@ export const TRANSITIONS: Readonly<Record<CallStateName, Readonly<Partial<Record
     "hangup.byAdder": end("completed"),
     "hangup.byModerator": end("removed"),
     "timer.connect": end("media-failed"),
+    keypad: { actions: ["confirm"] },
+    "timer.confirm": { actions: ["askToConfirm"] },
+    "confirm.missing": end("no-answer"),
   },
   active: {
     ...ENDS_ANY_TIME,

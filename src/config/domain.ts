@@ -80,6 +80,7 @@ export const callOptionsOf = ({ calls, limits }: Config): Partial<CallOptions> =
   ringTimeoutMs: calls.ringTimeout.ms,
   aloneHangupMs: calls.aloneTimeout.ms,
   waitingHangupMs: calls.waitingTimeout.ms,
+  confirm: calls.confirm,
   maxDurationMs: limits.maxCallDuration.ms,
   maxCallsPerUser: limits.callsPerUser,
   maxCalls: limits.calls,

@@ -142,7 +142,13 @@ export const createPhone = ({ nowMs, promptVoice, isHeardHere, onFact }: PhoneOp
       watch.check("fromPhone");
     },
     hear(mixer, { somebodyTalks, lost, dropped }) {
-      if (!passes() || phone.leg === undefined || encode === undefined) return;
+      if (held || phone.leg === undefined || encode === undefined) return;
+      if (!bridged) {
+        // Before the path is open a phone hears what it is asked, and nothing of the conference.
+        const question = player.next(rateHz);
+        if (question !== undefined) phone.leg.send(encode(question), false);
+        return;
+      }
       let samples = mixer.without(said, undefined);
       const audible = meters.toPhone.measure(samples);
       if (audible) watch.heard("toPhone");

@@ -36,6 +36,7 @@ const WORDS: Readonly<Record<PromptName, readonly SpokenPromptName[]>> = {
   "hand-lowered": ["hand-lowered"],
   help: ["help"],
   "unmute-requested": ["unmute-requested"],
+  invited: ["invited-press-1"],
 };
 
 /** Broken chords, slowly; each bar is followed by the next, and the last by the first. */

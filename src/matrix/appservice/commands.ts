@@ -16,7 +16,7 @@ import {
 import { errorWords } from "./words.ts";
 
 export type Command =
-  | { readonly name: "add"; readonly number: string }
+  | { readonly name: "add"; readonly number: string; readonly confirm?: "key" }
   | { readonly name: "hangup"; readonly number?: string }
   | { readonly name: "list" }
   | { readonly name: "dialin"; readonly action: DialinAction }
@@ -26,6 +26,12 @@ export type Command =
 /** Longest number worth reading; what people type around the digits included. */
 const MAX_NUMBER_CHARS = 64;
 
+const parseAdd = (rest: string): Command => {
+  const number = rest.replace(/\s+confirm$/i, "");
+  if (number === "" || /^confirm$/i.test(number)) return { name: "help" };
+  return number === rest ? { name: "add", number } : { name: "add", number, confirm: "key" };
+};
+
 /** The command in a message; undefined when it is none. What begins with `!phone` and is not understood asks for help. */
 export const parseCommand = (body: string): Command | undefined => {
   const [, verb = "", rest = ""] = /^!phone(?:\s+(\S+)(?:\s+([^]*))?)?\s*$/i.exec(body) ?? [];
@@ -33,7 +39,7 @@ export const parseCommand = (body: string): Command | undefined => {
   const number = rest.trim().slice(0, MAX_NUMBER_CHARS);
   switch (verb.toLowerCase()) {
     case "add":
-      return number === "" ? { name: "help" } : { name: "add", number };
+      return parseAdd(number);
     case "hangup":
     // For moderators of other systems; who may do it is the same.
     case "drop":
@@ -50,7 +56,7 @@ export const parseCommand = (body: string): Command | undefined => {
 };
 
 export const HELP = [
-  "!phone add NUMBER: calls a phone into this room's call, for example !phone add +33 1 40 50 60 70",
+  "!phone add NUMBER [confirm]: calls a phone into this room's call, for example !phone add +33 1 40 50 60 70; with confirm it has to press 1 first",
   "!phone hangup [NUMBER]: ends it",
   "!phone list: the phones in this room's call",
   DIALIN_HELP,
@@ -105,8 +111,13 @@ export interface CommandMessage {
 export const createCommands = (deps: CommandsDeps): ((message: CommandMessage) => Promise<string>) => {
   const { calls, numberPlan, nowMs, log } = deps;
 
-  const add = async (room: RoomId, sender: UserId, number: string): Promise<string> => {
-    const call = await calls.add({ roomId: room, number, subject: { kind: "user", userId: sender }, via: "command" });
+  const add = async (
+    room: RoomId,
+    sender: UserId,
+    { number, confirm }: { readonly number: string; readonly confirm?: "key" },
+  ): Promise<string> => {
+    const how = { via: "command" as const, ...(confirm === undefined ? {} : { confirm }) };
+    const call = await calls.add({ roomId: room, number, subject: { kind: "user", userId: sender }, ...how });
     return `Calling ${formatNumber(call.number)} …`;
   };
 
@@ -128,7 +139,7 @@ export const createCommands = (deps: CommandsDeps): ((message: CommandMessage) =
   const run = ({ room, sender, command }: CommandMessage): string | Promise<string> => {
     switch (command.name) {
       case "add":
-        return add(room, sender, command.number);
+        return add(room, sender, command);
       case "hangup":
         return hangup(room, sender, command.number);
       case "list":

@@ -30,6 +30,7 @@ export const newCall = (trunks = 1): Call =>
     displayName: "+33 1 40 50 60 70",
     inviteFirst: true,
     voice: { language: "en" },
+    confirm: "none",
     targets: [target(1), ...Array.from({ length: trunks - 1 }, (_, index) => target(index + 2))],
   });
 

@@ -67,6 +67,8 @@ const ROWS: Readonly<
   "gateway.shutdown": [{ type: "gateway.shutdown" }],
   "timer.ring": [{ type: "timer.ring" }],
   "timer.connect": [{ type: "timer.connect" }],
+  "timer.confirm": [{ type: "timer.confirm" }, { confirmation: 1 }],
+  "confirm.missing": [{ type: "timer.confirm" }, { confirmation: 3 }],
   "timer.maxDuration": [{ type: "timer.maxDuration" }],
   "timer.alone": [{ type: "timer.alone" }],
   "timer.waiting": [{ type: "timer.waiting" }],
@@ -101,7 +103,7 @@ rtc.published        .       =        =          .      =      =
 rtc.keysExchanged    .       =        .          .      .      .
 room.entered         .       =        .          .      .      .
 moderation           .       =        =          =      .      .
-keypad               .       .        .          =      .      .
+keypad               .       .        =          =      .      .
 rtc.renewed          .       =        =          =      .      .
 media.joined         .       =        =          =      =      =
 media.attached       .       =        =          =      =      =
@@ -118,6 +120,8 @@ hangup.byModerator   ED      en       en         en     .      .
 gateway.shutdown     ED      en       en         en     .      .
 timer.ring           .       en       .          .      .      .
 timer.connect        .       .        en         .      .      .
+timer.confirm        .       .        =          .      .      .
+confirm.missing      .       .        en         .      .      .
 timer.maxDuration    .       .        .          en     .      .
 timer.alone          .       .        .          =      .      .
 timer.waiting        .       .        .          =      .      .

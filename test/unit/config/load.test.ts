@@ -21,6 +21,7 @@ describe("values", () => {
       ringTimeout: { ms: 60_000 },
       aloneTimeout: { ms: 60_000 },
       waitingTimeout: { ms: 600_000 },
+      confirm: "none",
     });
     expect(config.trunks).toEqual([]);
     expect(config).not.toHaveProperty("asterisk");

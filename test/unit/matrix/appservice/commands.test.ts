@@ -16,6 +16,8 @@ const NOW_MS = Date.UTC(2026, 10, 21, 14, 30);
 test.each<[string, Command | undefined]>([
   ["!phone add +33 1 40 50 60 70", { name: "add", number: "+33 1 40 50 60 70" }],
   ["!phone  ADD\t1001 ", { name: "add", number: "1001" }],
+  ["!phone add 01 40 50 60 70 Confirm", { name: "add", number: "01 40 50 60 70", confirm: "key" }],
+  ["!phone add confirm", { name: "help" }],
   ["!phone hangup", { name: "hangup" }],
   ["!phone hangup 01 40 50 60 70", { name: "hangup", number: "01 40 50 60 70" }],
   ["!PHONE list", { name: "list" }],
@@ -126,6 +128,12 @@ test("add starts a call in the name of the sender", async () => {
   expect(world.asked).toEqual([
     { roomId: ROOM, number: "01 40 50 60 70", subject: { kind: "user", userId: ALICE }, via: "command" },
   ]);
+});
+
+test("add with confirm lets the phone press a key", async () => {
+  const world = worldWith([]);
+  await world.say("!phone add 1001 confirm");
+  expect(world.asked).toMatchObject([{ number: "1001", confirm: "key" }]);
 });
 
 test("list names numbers, states and times", async () => {
