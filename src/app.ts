@@ -24,7 +24,7 @@ import { createRtc, type Rtc } from "./matrix/rtc/rtc.ts";
 import { stickyMembersOf } from "./matrix/rtc/sticky-members.ts";
 import { createTransports } from "./matrix/rtc/transports.ts";
 import { createMediaPool, type MediaPool, type MediaPoolOptions } from "./media/pool.ts";
-import { createDialin, type Dialin } from "./menu-app.ts";
+import { createDesk, createDialin, type Dialin } from "./menu-app.ts";
 import { createCallObserver } from "./observability/call-observer.ts";
 import { createLogger } from "./observability/logger.ts";
 import { createMetrics, type Metrics } from "./observability/metrics.ts";
@@ -327,9 +327,16 @@ export const startGateway = async (config: Config): Promise<Gateway> => {
     const { appservice, rtc } = await createMatrixSide(foundation, media, () => hasDelayedEvents);
     const directory = await loadDirectory(config.directory.file, numberPlanOf(config));
     const mask = createMask(await loadSealingKey(config.crypto.keyFile));
-    const desk = foundation.dialin?.desk(engines.sip, media.lobby);
+    const desk = createDesk({
+      ...foundation,
+      clock: systemClock,
+      sip: engines.sip,
+      lobby: media.lobby,
+      // The calls are made behind the desk; nobody rings before.
+      door: { approach: (incoming) => calls.approach(incoming) },
+    });
     const calls = createCallService({
-      sip: desk ?? engines.sip,
+      sip: desk,
       // What a crash left is over: its ghosts leave their rooms as well.
       rtc: { ...rtc, cleanUp: (ghost, room) => rtc.cleanUp(ghost, room, { leaveRoom: true }) },
       media,
@@ -338,6 +345,8 @@ export const startGateway = async (config: Config): Promise<Gateway> => {
       observer: createCallObserver(foundation),
       clock: systemClock,
       rooms: appservice.rooms,
+      door: appservice.door,
+      locks: store.locks,
       policy: foundation.policy,
       plan: numberPlanOf(config),
       trunks: trunksOf(config),
@@ -353,7 +362,7 @@ export const startGateway = async (config: Config): Promise<Gateway> => {
     const listeners = await listen(foundation, calls, connected.router, engines.livekitSip, () => readiness);
     undo.add(() => Promise.all([listeners.api.close(), listeners.appservice.close()]));
     undo.add(() => appservice.bot.stop());
-    undo.add(() => Promise.all([calls.shutdown(SHUTDOWN_GRACE_MS), desk?.closeMenus()]));
+    undo.add(() => Promise.all([calls.shutdown(SHUTDOWN_GRACE_MS), desk.closeMenus()]));
 
     // Bot first: the checks of the transport ask in its name, and it has to exist.
     await connected.start();

@@ -1,20 +1,19 @@
 /** Part of the composition root: the menu of the configuration, built of the dial-in domain, the engines and the media lobby. */
-import type { IncomingCall, SipPort } from "./calls/ports.ts";
+import type { IncomingCall } from "./calls/ports.ts";
 import { findRule } from "./calls/dispatch.ts";
 import { menuRuleOf, numberPlanOf, trunksOf } from "./config/domain.ts";
 import type { Config } from "./config/schema.ts";
 import type { Clock } from "./dialin/clock.ts";
 import { CONFERENCE_ID_DIGITS } from "./dialin/conference.ts";
 import { type Conferences, createConferences } from "./dialin/conferences.ts";
-import { languageFor } from "./dialin/language.ts";
+import { languageFor } from "./numbering/language.ts";
 import { createPinCheck } from "./dialin/pin-check.ts";
 import { createPinDefence } from "./dialin/pin-defence.ts";
 import { createPinHasher } from "./dialin/pin-hash.ts";
 import { GatewayError } from "./errors.ts";
 import type { Log } from "./log.ts";
-import type { LobbyPort } from "./media/lobby-port.ts";
 import { promptFolderProblems } from "./media/spoken-prompts.ts";
-import { createMenuDesk, type MenuChoice, type MenuDesk } from "./menu-desk.ts";
+import { createMenuDesk, type MenuChoice, type MenuDesk, type MenuDeskDeps } from "./menu-desk.ts";
 import { formatNumber } from "./numbering/format.ts";
 import type { NumberPlan } from "./numbering/number-plan.ts";
 import { parseNumber } from "./numbering/parse.ts";
@@ -26,8 +25,8 @@ export interface Dialin {
   readonly conferences: Conferences;
   /** As people read them. */
   readonly numbers: readonly string[];
-  /** Puts the menu before the calls. */
-  desk(sip: SipPort, lobby: LobbyPort): MenuDesk;
+  /** The menu of the number that was dialled, if it has one. */
+  menuFor(incoming: IncomingCall): MenuChoice | undefined;
 }
 
 export interface DialinDeps {
@@ -48,12 +47,22 @@ const parsed = (number: string, plan: NumberPlan): PhoneNumber | undefined => {
 /** A caller without a number that can be read. */
 const NOBODY: PhoneNumber = { kind: "short", digits: "", class: "short-code", country: "" };
 
+const checkPromptFolders = ({ menu, trunks }: Config): void => {
+  const folders = [
+    { key: "menu.prompts", folder: menu?.prompts },
+    ...trunks.map(({ name, prompts }) => ({ key: `prompts.folder of the trunk ${name}`, folder: prompts.folder })),
+  ];
+  const problems = folders.flatMap(({ key, folder }) =>
+    folder === undefined ? [] : promptFolderProblems(folder).map((problem) => `${key}: ${problem}`),
+  );
+  if (problems.length > 0) throw new GatewayError("CONFIG_INVALID", problems.join("; "));
+};
+
 /** Undefined when the configuration has no menu. Throws CONFIG_INVALID for recordings that cannot be used. */
 export const createDialin = ({ config, store, clock, log }: DialinDeps): Dialin | undefined => {
+  checkPromptFolders(config);
   const { menu } = config;
   if (menu === undefined) return undefined;
-  const problems = menu.prompts === undefined ? [] : promptFolderProblems(menu.prompts);
-  if (problems.length > 0) throw new GatewayError("CONFIG_INVALID", `menu.prompts: ${problems.join("; ")}`);
   const plan = numberPlanOf(config);
   const hasher = createPinHasher();
   const defence = createPinDefence({
@@ -63,19 +72,21 @@ export const createDialin = ({ config, store, clock, log }: DialinDeps): Dialin 
   const check = createPinCheck({ conferences: store.conferences, hasher, defence, clock });
 
   const menuFor = ({ called, trunkId, caller }: IncomingCall): MenuChoice | undefined => {
-    const country = trunksOf(config).find(({ id }) => id === trunkId)?.inbound.country ?? plan.country;
-    const trunkPlan = { ...plan, country };
+    const trunk = trunksOf(config).find(({ id }) => id === trunkId);
+    const language = config.trunks.find(({ name }) => name === trunkId)?.prompts.language ?? menu.language;
+    const trunkPlan = { ...plan, country: trunk?.inbound.country ?? plan.country };
     const number = caller.isHidden || caller.number === undefined ? undefined : parsed(caller.number, trunkPlan);
     const rule = findRule(menuRuleOf(config), { called, trunkId, caller: number ?? NOBODY, plan: trunkPlan });
     if (rule === undefined) return undefined;
     const digits = number === undefined ? undefined : canonicalDigits(number);
     return {
       setup: {
-        language: languageFor(digits, { trunk: menu.language }),
+        language: languageFor(digits, { trunk: language }),
         roomDigits: CONFERENCE_ID_DIGITS,
         pinDigits: menu.pinDigits,
       },
-      ...(menu.prompts === undefined ? {} : { promptFolder: menu.prompts }),
+      check,
+      ...(trunk?.promptFolder === undefined ? {} : { promptFolder: trunk.promptFolder }),
       ...(digits === undefined ? {} : { caller: digits }),
     };
   };
@@ -86,16 +97,22 @@ export const createDialin = ({ config, store, clock, log }: DialinDeps): Dialin 
       const known = parsed(number, plan);
       return known === undefined ? number : formatNumber(known);
     }),
-    desk: (sip, lobby) =>
-      createMenuDesk({
-        sip,
-        lobby,
-        check,
-        menuFor,
-        maxCallers: config.limits.inboundCalls,
-        maxDurationMs: config.limits.maxCallDuration.ms,
-        clock,
-        log,
-      }),
+    menuFor,
   };
 };
+
+/** Puts menu and door before the calls. */
+export const createDesk = ({
+  config,
+  dialin,
+  ...ports
+}: {
+  readonly config: Config;
+  readonly dialin: Dialin | undefined;
+} & Pick<MenuDeskDeps, "sip" | "lobby" | "door" | "clock" | "log">): MenuDesk =>
+  createMenuDesk({
+    ...ports,
+    menuFor: (incoming) => dialin?.menuFor(incoming),
+    maxCallers: config.limits.inboundCalls,
+    maxDurationMs: config.limits.maxCallDuration.ms,
+  });

@@ -1,24 +1,30 @@
 /**
- * The menu between the SIP engines and the calls: a caller who dials a menu number is answered here, and comes out as an incoming call that
- * was admitted to a room. The calls' side sees a SipPort like any other, on which that call is accepted and answered once more.
+ * The desk between the SIP engines and the calls: a caller who dials a menu number, or who has to wait for a moderator, is answered here, and
+ * comes out as an incoming call that was admitted to a room. The calls' side sees a SipPort like any other, on which that call is accepted and
+ * answered once more.
  */
 import { randomUUID } from "node:crypto";
+import type { Door, DoorVisit } from "./calls/door.ts";
 import type { Outcome } from "./calls/outcome.ts";
 import type { IncomingCall, LegFact, LegMedia, SipPort } from "./calls/ports.ts";
 import type { Clock } from "./dialin/clock.ts";
 import type { MenuSetup } from "./dialin/menu.ts";
-import { type MenuRun, runMenu } from "./dialin/menu-run.ts";
+import { type MenuPorts, runMenu } from "./dialin/menu-run.ts";
 import type { PinCheck } from "./dialin/pin-check.ts";
 import { toGatewayError } from "./errors.ts";
-import { callId, type LegId, type RoomId } from "./ids.ts";
+import { callId, type LegId } from "./ids.ts";
 import type { Log } from "./log.ts";
 import type { LobbyFact, LobbyPort } from "./media/lobby-port.ts";
+import type { Recording } from "./media/spoken-prompts.ts";
 
 /** More than room number and PIN. */
 const MOST_EARLY_KEYS = 40;
+/** Who ends a complete PIN with `#` may do so when the call has begun already, where `#` asks for help. */
+const LATE_HASH_MS = 3000;
 
 export interface MenuChoice {
   readonly setup: MenuSetup;
+  readonly check: PinCheck;
   /** Administrator's recordings (media/spoken-prompts.ts). */
   readonly promptFolder?: string;
   /** What tells callers apart, for the delays of the PIN; absent: hidden or unknown. */
@@ -28,10 +34,10 @@ export interface MenuChoice {
 export interface MenuDeskDeps {
   readonly sip: SipPort;
   readonly lobby: LobbyPort;
-  readonly check: PinCheck;
   /** The menu of the number that was dialled; undefined: that number has none. */
   readonly menuFor: (incoming: IncomingCall) => MenuChoice | undefined;
-  /** Callers in menus at a time; more are refused with `limit-reached`. */
+  readonly door: Door;
+  /** Callers at the desk at a time; more are refused with `limit-reached`. */
   readonly maxCallers: number;
   readonly maxDurationMs: number;
   readonly clock: Clock;
@@ -39,98 +45,157 @@ export interface MenuDeskDeps {
 }
 
 export interface MenuDesk extends SipPort {
-  /** Ends all menus; callers that are in calls stay. Resolves when the legs are gone. */
+  /** Sends all callers at the desk away; those that are in calls stay. Resolves when the legs are gone. */
   closeMenus(): Promise<void>;
 }
 
-/** A leg that the menu has, or had and gave to a call. */
+/** A leg that the desk has, or had and gave to a call. */
 interface Visit {
   onFact: (fact: LegFact) => void;
-  /** Ends the menu, whatever it does. */
+  /** Ends the visit, whatever it does. */
   readonly end: (outcome: Outcome) => Promise<void>;
   isAdmitted: boolean;
   /** Its end came before the call took it over. */
   ended?: Extract<LegFact, { type: "leg.ended" }>;
 }
 
-export const createMenuDesk = (deps: MenuDeskDeps): MenuDesk => {
-  const { sip, lobby, log } = deps;
-  const visits = new Map<LegId, Visit>();
+/** What a caller at the desk is talking to. */
+interface Attendant {
+  key(digit: string): void;
+  played(token: number): void;
+  hungUp(): void;
+}
 
-  const receive = (
-    incoming: IncomingCall,
-    { setup, promptFolder, caller }: MenuChoice,
-    admit: (room: RoomId) => void,
-  ): void => {
-    const { legId, trunkId } = incoming;
-    const call = callId(randomUUID());
-    const folder = promptFolder === undefined ? {} : { folder: promptFolder };
-    let menu: MenuRun | undefined;
-    /** Keys of a caller who is faster than our answer. */
-    const early: string[] = [];
+/** Words whose end was never told. */
+const LONGEST_GOODBYE_MS = 15_000;
 
-    const end = async (outcome: Outcome): Promise<void> => {
-      visits.delete(legId);
-      menu?.hungUp();
-      await Promise.all([lobby.leave(call), sip.hangup(legId, outcome)]);
-    };
-    const fail = (outcome: Outcome, thrown: unknown): void => {
-      if (!visits.has(legId)) return;
-      log.warn({ legId, code: toGatewayError(thrown).code }, `the menu ended: ${toGatewayError(thrown).message}`);
-      void end(outcome);
-    };
-    const onLobby = (fact: LobbyFact): void => {
-      if (fact.type === "lobby.said") menu?.played(fact.token);
-      else fail("media-failed", new Error(fact.message));
-    };
+/** Answers a caller, and keeps it until it leaves or is admitted. */
+const receive = (
+  { deps, visits }: { readonly deps: MenuDeskDeps; readonly visits: Map<LegId, Visit> },
+  incoming: IncomingCall,
+  choice: MenuChoice | DoorVisit,
+  listener: (admitted: IncomingCall) => void,
+): void => {
+  const { sip, lobby, clock, log } = deps;
+  const { legId, trunkId } = incoming;
+  const call = callId(randomUUID());
+  let attendant: Attendant | undefined;
+  /** Keys of a caller who is faster than our answer. */
+  const early: string[] = [];
 
-    const answer = async (media: LegMedia): Promise<void> => {
-      try {
-        await lobby.enter(call, media, onLobby);
-        await sip.answer(legId);
-      } catch (thrown) {
-        return fail("media-failed", thrown);
-      }
-      // It may have hung up meanwhile.
-      if (visits.get(legId) !== visit) return;
-      menu = runMenu({ setup, caller, check: deps.check, clock: deps.clock, log, ports });
-      for (const digit of early.splice(0)) menu.key(digit);
-    };
-    const ports = {
-      play: (prompts: Parameters<Parameters<typeof runMenu>[0]["ports"]["play"]>[0], token: number): void => {
-        const recordings = prompts.map((prompt) => ({ ...prompt, ...folder }));
-        lobby.say(call, recordings, token).catch((thrown: unknown) => fail("media-failed", thrown));
-      },
-      dispatch: (room: RoomId): void => {
-        visit.isAdmitted = true;
-        log.info({ legId, trunkId, roomId: room }, "a caller was admitted by the menu");
-        // The lobby's end first: the leg's audio has one place.
-        void lobby.leave(call).then(() => admit(room));
-      },
-      hangUp: (outcome: Outcome): void => void end(outcome),
-    };
-
-    const onFact = (fact: LegFact): void => {
-      if (fact.type === "leg.mediaReady") void answer(fact.media);
-      else if (fact.type === "leg.dtmf") {
-        if (menu !== undefined) menu.key(fact.digit);
-        else if (early.length < MOST_EARLY_KEYS) early.push(fact.digit);
-      } else if (fact.type === "leg.ended") {
-        if (visit.isAdmitted) visit.ended = fact;
-        else if (visits.has(legId)) void end(fact.outcome);
-      }
-    };
-    const visit: Visit = { onFact, end, isAdmitted: false };
-    visits.set(legId, visit);
-    log.info({ legId, trunkId }, "a caller is in the menu");
-    sip.accept({ legId, maxDurationMs: deps.maxDurationMs }, (fact) => visit.onFact(fact));
+  const isHere = (): boolean => visits.get(legId) === visit;
+  const end = async (outcome: Outcome): Promise<void> => {
+    visits.delete(legId);
+    attendant?.hungUp();
+    await Promise.all([lobby.leave(call), sip.hangup(legId, outcome)]);
   };
+  const fail = (outcome: Outcome, thrown: unknown): void => {
+    if (!isHere()) return;
+    log.warn({ legId, code: toGatewayError(thrown).code }, `the visit ended: ${toGatewayError(thrown).message}`);
+    void end(outcome);
+  };
+  const onLobby = (fact: LobbyFact): void => {
+    if (fact.type === "lobby.said") attendant?.played(fact.token);
+    else fail("media-failed", new Error(fact.message));
+  };
+  const say = (recordings: readonly Recording[], token: number, followedBy?: "music"): void => {
+    lobby.say(call, recordings, token, followedBy).catch((thrown: unknown) => fail("media-failed", thrown));
+  };
+
+  const admit = (admitted: IncomingCall): void => {
+    visit.isAdmitted = true;
+    log.info({ legId, trunkId, roomId: admitted.admittedTo }, "a caller was admitted at the desk");
+    // The lobby's end first: the leg's audio has one place.
+    void lobby.leave(call).then(() => listener(admitted));
+  };
+  const sendAway = ({ voice }: DoorVisit): void => {
+    const leave = (): void => void (isHere() ? end("not-permitted") : undefined);
+    const cancel = clock.after(LONGEST_GOODBYE_MS, leave);
+    attendant = { key: () => {}, played: leave, hungUp: cancel };
+    say(
+      [
+        { ...voice, name: "not-admitted" },
+        { ...voice, name: "goodbye" },
+      ],
+      0,
+    );
+  };
+  const waitAtDoor = async (admitted: IncomingCall, door: DoorVisit): Promise<void> => {
+    attendant = { key: () => {}, played: () => {}, hungUp: () => door.leave() };
+    say([{ ...door.voice, name: "waiting-for-moderator" }], 0, "music");
+    const answer = await door.answer;
+    if (!isHere()) return;
+    if (answer === "refused") return sendAway(door);
+    const { roomId, voice } = door;
+    admit({ ...admitted, admittedTo: roomId, language: voice.language, isInvited: answer === "invited" });
+  };
+
+  const startMenu = ({ setup, caller, check, promptFolder }: MenuChoice): void => {
+    const folder = promptFolder === undefined ? {} : { folder: promptFolder };
+    const ports: MenuPorts = {
+      play: (prompts, token) =>
+        say(
+          prompts.map((prompt) => ({ ...prompt, ...folder })),
+          token,
+        ),
+      dispatch: (room, language) => {
+        const admitted = { ...incoming, admittedTo: room, language };
+        const door = deps.door.approach(admitted);
+        if (door === undefined) admit(admitted);
+        else void waitAtDoor(admitted, door);
+      },
+      hangUp: (outcome) => void end(outcome),
+    };
+    attendant = runMenu({ setup, caller, check, clock, log, ports });
+  };
+
+  const answer = async (media: LegMedia): Promise<void> => {
+    try {
+      await lobby.enter(call, media, onLobby);
+      await sip.answer(legId);
+    } catch (thrown) {
+      return fail("media-failed", thrown);
+    }
+    // It may have hung up meanwhile.
+    if (!isHere()) return;
+    if (!("setup" in choice)) return void waitAtDoor(incoming, choice);
+    startMenu(choice);
+    for (const digit of early.splice(0)) attendant?.key(digit);
+  };
+
+  const onFact = (fact: LegFact): void => {
+    if (fact.type === "leg.mediaReady") void answer(fact.media);
+    else if (fact.type === "leg.dtmf") {
+      if (attendant !== undefined) attendant.key(fact.digit);
+      else if (early.length < MOST_EARLY_KEYS) early.push(fact.digit);
+    } else if (fact.type === "leg.ended") {
+      if (visit.isAdmitted) visit.ended = fact;
+      else if (visits.has(legId)) void end(fact.outcome);
+    }
+  };
+  const visit: Visit = { onFact, end, isAdmitted: false };
+  visits.set(legId, visit);
+  if (!("setup" in choice)) attendant = { key: () => {}, played: () => {}, hungUp: () => choice.leave() };
+  log.info({ legId, trunkId }, "a caller is at the desk");
+  sip.accept({ legId, maxDurationMs: deps.maxDurationMs }, (fact) => visit.onFact(fact));
+};
+
+export const createMenuDesk = (deps: MenuDeskDeps): MenuDesk => {
+  const { sip, log } = deps;
+  const visits = new Map<LegId, Visit>();
 
   /** The leg's audio once more, and its facts to the call from now on. */
   const takeOver = async (legId: LegId, visit: Visit, onFact: (fact: LegFact) => void): Promise<void> => {
+    const takenAtMs = deps.clock.nowMs();
+    let isFirstKey = true;
+    const isLateHash = (digit: string): boolean =>
+      isFirstKey && digit === "#" && deps.clock.nowMs() - takenAtMs <= LATE_HASH_MS;
     visit.onFact = (fact) => {
       if (fact.type === "leg.ended") visits.delete(legId);
-      onFact(fact);
+      if (fact.type !== "leg.dtmf") return onFact(fact);
+      const isOurs = isLateHash(fact.digit);
+      isFirstKey = false;
+      if (!isOurs) onFact(fact);
     };
     await Promise.resolve();
     if (visit.ended !== undefined) return visit.onFact(visit.ended);
@@ -143,19 +208,20 @@ export const createMenuDesk = (deps: MenuDeskDeps): MenuDesk => {
     }
   };
 
-  const inMenus = (): readonly Visit[] => [...visits.values()].filter(({ isAdmitted }) => !isAdmitted);
+  const atDesk = (): readonly Visit[] => [...visits.values()].filter(({ isAdmitted }) => !isAdmitted);
 
   return {
     ...sip,
     onIncoming: (listener) => {
       sip.onIncoming((incoming) => {
-        const choice = deps.menuFor(incoming);
+        const choice = deps.menuFor(incoming) ?? deps.door.approach(incoming);
         if (choice === undefined) return listener(incoming);
-        if (inMenus().length >= deps.maxCallers) {
-          log.warn({ legId: incoming.legId, trunkId: incoming.trunkId }, "too many callers are in the menu");
+        if (atDesk().length >= deps.maxCallers) {
+          log.warn({ legId: incoming.legId, trunkId: incoming.trunkId }, "too many callers are at the desk");
+          if (!("setup" in choice)) choice.leave();
           return void sip.hangup(incoming.legId, "limit-reached");
         }
-        receive(incoming, choice, (admittedTo) => listener({ ...incoming, admittedTo }));
+        receive({ deps, visits }, incoming, choice, listener);
       });
     },
     accept: (request, onFact) => {
@@ -166,7 +232,7 @@ export const createMenuDesk = (deps: MenuDeskDeps): MenuDesk => {
     answer: async (legId) => {
       const visit = visits.get(legId);
       if (visit === undefined) return sip.answer(legId);
-      // The menu has answered it.
+      // The desk has answered it.
       visit.onFact({ type: "leg.answered" });
     },
     hangup: async (legId, outcome) => {
@@ -175,7 +241,7 @@ export const createMenuDesk = (deps: MenuDeskDeps): MenuDesk => {
       visits.delete(legId);
     },
     closeMenus: async () => {
-      await Promise.all(inMenus().map((visit) => visit.end("shutdown")));
+      await Promise.all(atDesk().map((visit) => visit.end("shutdown")));
     },
   };
 };

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-import type { Language } from "../../src/dialin/language.ts";
+import type { Language } from "../../src/numbering/language.ts";
 import { level, trim, wavOf } from "./speech.ts";
 import { promptTexts } from "./texts.ts";
 

@@ -1,4 +1,4 @@
-import type { Language } from "../../src/dialin/language.ts";
+import type { Language } from "../../src/numbering/language.ts";
 import { HIGHEST_SPOKEN_NUMBER, type SPOKEN_PROMPTS, type SpokenPromptName } from "../../src/dialin/spoken-prompts.ts";
 
 type Fixed = (typeof SPOKEN_PROMPTS)[number];
@@ -18,6 +18,7 @@ const TEXTS: Readonly<Record<Language, Readonly<Record<Fixed, string>>>> = {
     "not-admitted": "You cannot join this call.",
     "conference-unavailable": "This call cannot be reached at the moment. Please try again later.",
     "conference-ended": "The call has ended.",
+    "left-alone": "The others have left.",
     muted: "You are muted.",
     unmuted: "You are no longer muted.",
     "unmute-requested": "You are asked to speak. To unmute, press star 6.",
@@ -43,6 +44,7 @@ const TEXTS: Readonly<Record<Language, Readonly<Record<Fixed, string>>>> = {
     "not-admitted": "Vous ne pouvez pas entrer dans cette conférence.",
     "conference-unavailable": "Cette conférence n'est pas joignable pour le moment. Veuillez rappeler plus tard.",
     "conference-ended": "La conférence est terminée.",
+    "left-alone": "Les autres sont partis.",
     muted: "Votre micro est coupé.",
     unmuted: "Votre micro est ouvert.",
     "unmute-requested": "On vous demande de parler. Pour ouvrir votre micro, tapez étoile 6.",
@@ -70,6 +72,7 @@ const TEXTS: Readonly<Record<Language, Readonly<Record<Fixed, string>>>> = {
     "conference-unavailable":
       "Diese Konferenz ist im Moment nicht erreichbar. Bitte versuchen Sie es später noch einmal.",
     "conference-ended": "Die Konferenz ist beendet.",
+    "left-alone": "Die anderen sind gegangen.",
     muted: "Sie sind stummgeschaltet.",
     unmuted: "Man hört Sie wieder.",
     "unmute-requested": "Sie werden gebeten zu sprechen. Drücken Sie Stern 6.",

@@ -130,6 +130,27 @@ const tellAlone: Run = (call, event, nowMs) => {
   return only(call, prompt, { type: "notice.alone" }, { type: "timer.arm", timer: "alone" });
 };
 
+/** A person has the time that it takes: only then the time for connecting runs. */
+const askToConfirm: Run = (call) =>
+  only(
+    { ...call, confirmation: typeof call.confirmation === "number" ? call.confirmation + 1 : 1 },
+    { type: "timers.cancel", timers: ["connect"] },
+    { type: "media.prompt", name: "invited" },
+    { type: "timer.arm", timer: "confirm" },
+  );
+
+const confirm: Run = (call, event) =>
+  event.type === "keypad" && event.command === "confirm" && typeof call.confirmation === "number"
+    ? only(
+        { ...call, confirmation: "given" },
+        { type: "timers.cancel", timers: ["confirm"] },
+        { type: "timer.arm", timer: "connect" },
+      )
+    : nothing(call);
+
+const bidFarewell: Run = (call) =>
+  only(call, { type: "media.prompt", name: "ended" }, { type: "timer.arm", timer: "farewell" });
+
 const obeyKeys: Run = (call, event) => {
   if (event.type !== "keypad") return nothing(call);
   switch (event.command) {
@@ -148,7 +169,20 @@ const obeyKeys: Run = (call, event) => {
       return only(call, { type: "media.promptCount" });
     case "help":
       return only(call, { type: "media.prompt", name: "help" });
+    case "confirm":
+      return nothing(call);
   }
+};
+
+/** A moderator can silence a phone, but never switch its microphone on: that takes a key of the phone. */
+const obeyModerator: Run = (call, event) => {
+  if (event.type !== "moderation" || call.muted === (event.action === "mute")) return nothing(call);
+  if (event.action === "unmute") return only(call, { type: "media.prompt", name: "unmute-requested" });
+  return only(
+    { ...call, muted: true },
+    { type: "media.setMuted", muted: true },
+    { type: "media.prompt", name: "muted" },
+  );
 };
 
 /** A new session starts unheld; otherwise only a change is told. */
@@ -178,9 +212,13 @@ const NAMED = {
   tellFailure,
   tellEncryption: (call) => (call.encrypted ? only(call, { type: "notice.encryption" }) : nothing(call)),
   tellAlone,
+  bidFarewell,
   applyHold,
   applyMute: (call) => (call.muted ? only(call, { type: "media.setMuted", muted: true }) : nothing(call)),
   obeyKeys,
+  obeyModerator,
+  askToConfirm,
+  confirm,
   // A new media session knows of none.
   resumeMusic: (call) => (call.hasMusic ? only(call, { type: "media.prompt", name: "waiting" }) : nothing(call)),
   stopMusic: (call) =>

@@ -15,14 +15,14 @@ export const checkRoom = (view: RoomView, via: AddPhone["via"]): void => {
   if (!view.conference.some((member) => !member.isPhone)) {
     throw new GatewayError("NO_LIVE_CALL", "There is no call in this room. Start or join one, then add the phone.");
   }
-  checkEntry(view, via);
+  checkEntry(view, via !== "invite");
 };
 
 const replaced = (by: RoomId): GatewayError =>
   new GatewayError("ROOM_UPGRADED", `This room was replaced by ${by}. Ask again there.`);
 
 /** Throws the reason why a ghost cannot enter the room and be a member of a call there. */
-const checkEntry = (view: RoomView, via: AddPhone["via"] | "dial-in"): void => {
+const checkEntry = (view: RoomView, needsInvite: boolean): void => {
   if (view.replacedBy !== undefined) throw replaced(view.replacedBy);
   const { needed, ghost } = view.memberEventPower;
   if (ghost < needed) {
@@ -32,7 +32,7 @@ const checkEntry = (view: RoomView, via: AddPhone["via"] | "dial-in"): void => {
         "Let every member join calls in the room's permissions, or give the phone that level.",
     );
   }
-  if (via !== "invite" && !view.botCanInvite) {
+  if (needsInvite && !view.botCanInvite) {
     throw new GatewayError(
       "BOT_CANNOT_INVITE",
       "The gateway's bot may not invite here. Give it the power to invite, or invite the phone yourself.",
@@ -46,22 +46,32 @@ export interface Admission {
   readonly isLive: boolean;
   /** Nobody at all is in the call. */
   readonly isEmpty: boolean;
+  /** The bot has to invite the ghost. */
+  readonly needsInvite: boolean;
 }
 
 /** Lets an inbound call into its room, or throws the reason why not. */
-export type Admit = (record: Pick<CallRecord, "callId" | "roomId" | "ghost">) => Promise<Admission>;
+export type Admit = (record: Pick<CallRecord, "callId" | "roomId" | "ghost">, isInvited: boolean) => Promise<Admission>;
 
 /** The room as the bot sees it. Rejects with GatewayError when the ghost cannot or may not come. */
-export const admitGhost = async (rooms: RoomPort, room: RoomId, ghost: GhostUserId): Promise<Admission> => {
+export const admitGhost = async (
+  rooms: RoomPort,
+  room: RoomId,
+  ghost: GhostUserId,
+  isInvited: boolean,
+): Promise<Admission> => {
   let view: RoomView;
   try {
     view = await rooms.viewAsBot(room);
   } catch (error) {
     // Somebody is in the call whose membership the bot cannot read.
-    if (toGatewayError(error).code === "NO_LIVE_CALL") return { isLive: true, isEmpty: false };
+    if (toGatewayError(error).code === "NO_LIVE_CALL") return { isLive: true, isEmpty: false, needsInvite: !isInvited };
     throw error;
   }
   if (view.isBanned(ghost)) throw new GatewayError("GHOST_BANNED", "This caller is banned from the room.");
-  checkEntry(view, "dial-in");
-  return { isLive: view.conference.some(({ isPhone }) => !isPhone), isEmpty: view.conference.length === 0 };
+  // What the bot has synced of a ghost that has just left may be old, so it is invited where that is possible.
+  const needsInvite = !isInvited && (view.botCanInvite || !view.mayJoin(ghost));
+  checkEntry(view, needsInvite);
+  const { conference } = view;
+  return { isLive: conference.some(({ isPhone }) => !isPhone), isEmpty: conference.length === 0, needsInvite };
 };

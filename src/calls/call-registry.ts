@@ -16,7 +16,7 @@ export const isSameSubject = (one: Subject, other: Subject): boolean => {
   }
 };
 
-const isOver = (record: CallRecord): boolean => record.state === "ending" || record.state === "ended";
+export const isOver = (record: CallRecord): boolean => record.state === "ending" || record.state === "ended";
 
 interface Entry {
   readonly roomId: RoomId;
@@ -45,8 +45,8 @@ export interface CallRegistry {
   addInbound(actor: CallActor): void;
   /** Throws LIMIT_REACHED when another inbound call would be one too many. */
   checkInboundLimit(): void;
-  /** Resolves when no other call of this ghost is just leaving this room: its leave would take a newcomer with it. */
-  untilLeft(record: Pick<CallRecord, "callId" | "roomId" | "ghost">): Promise<void>;
+  /** Resolves when no (other) call of this ghost is just leaving this room: its leave would take a newcomer with it. */
+  untilLeft(record: Pick<CallRecord, "roomId" | "ghost"> & { readonly callId?: CallId }): Promise<void>;
   actor(callId: CallId): CallActor | undefined;
   /** Oldest first, the ones that are ending included. */
   actors(): readonly CallActor[];

@@ -9,15 +9,18 @@ import { parseNumber } from "../numbering/parse.ts";
 import type { PhoneNumber } from "../numbering/phone-number.ts";
 import { type Admit, admitGhost, checkRoom, viewRoom } from "./admission.ts";
 import { type CallActor, createCallActor } from "./call-actor.ts";
-import { type Claim, createCallRegistry, isSameSubject } from "./call-registry.ts";
+import { type CallRegistry, type Claim, createCallRegistry, isSameSubject } from "./call-registry.ts";
 import { type Call, type CallOptions, createCall, DEFAULT_CALL_OPTIONS, type DialTarget } from "./call.ts";
 import type { CallerNames } from "./caller.ts";
 import type { DispatchRule } from "./dispatch.ts";
+import { checkUnlocked, createDoor, type Door, type DoorKeeping } from "./door.ts";
+import type { DoorPort, RoomLocks } from "./moderation-ports.ts";
 import type { CallPorts } from "./effect-runner.ts";
-import { createReception } from "./reception.ts";
+import { createReception, findDestination } from "./reception.ts";
+import { createModeration, mayModerate } from "./moderation.ts";
 import type { AddPhone, CallRecord, CallService, PolicyPort, Subject } from "./ports.ts";
 import { recoverCalls } from "./recovery.ts";
-import { callerIdFor, dialString, selectTrunks, type Trunk } from "./trunk.ts";
+import { callerIdFor, dialString, selectTrunks, type Trunk, voiceFor } from "./trunk.ts";
 
 export interface CallServiceDeps extends CallPorts {
   readonly policy: PolicyPort;
@@ -27,19 +30,30 @@ export interface CallServiceDeps extends CallPorts {
   /** Where inbound calls go; checked for conflicts by the configuration. */
   readonly dispatchRules: readonly DispatchRule[];
   readonly callerNames: CallerNames;
+  readonly locks: RoomLocks;
+  readonly door: DoorPort;
   /** Server part of the ghosts' ids. */
   readonly serverName: string;
   readonly log: Log;
   readonly options?: Partial<CallOptions>;
 }
 
-export interface Calls extends CallService {
+export interface Calls extends CallService, Door {
   /** Ends what the last run left behind. Once, at start, before calls are accepted. Never rejects. */
   recoverCalls(): Promise<void>;
 }
 
+const doorOf = (deps: CallServiceDeps, registry: CallRegistry, { waitingHangupMs }: CallOptions): DoorKeeping =>
+  createDoor({
+    ...deps,
+    registry,
+    port: deps.door,
+    find: (incoming) => findDestination(deps, incoming),
+    waitMs: waitingHangupMs,
+  });
+
 export const createCallService = (deps: CallServiceDeps): Calls => {
-  const { rooms, policy, plan, trunks, serverName, log, store, clock } = deps;
+  const { rooms, policy, plan, trunks, serverName, log, store, clock, locks } = deps;
   const options: CallOptions = { ...DEFAULT_CALL_OPTIONS, ...deps.options };
   const registry = createCallRegistry(options);
   let isShuttingDown = false;
@@ -63,15 +77,15 @@ export const createCallService = (deps: CallServiceDeps): Calls => {
     const { roomId } = call.record;
     store.save(call.record);
     const isFirstPhone = (): boolean => registry.isFirstPhone(roomId);
-    const admit: Admit = async (record) => {
+    const admit: Admit = async (record, isInvited) => {
       await registry.untilLeft(record);
-      return admitGhost(rooms, record.roomId, record.ghost);
+      return admitGhost(rooms, record.roomId, record.ghost, isInvited);
     };
     return createCallActor({ call, ports: deps, options, log, isFirstPhone, admit });
   };
 
   const start = (request: AddPhone, number: PhoneNumber, claim: Claim): CallActor => {
-    const { roomId, subject, via } = request;
+    const { roomId, subject, via, confirm = options.confirm } = request;
     const id = randomUUID();
     const targets = targetsOf(number, subject, id);
     const record: CallRecord = {
@@ -87,7 +101,10 @@ export const createCallService = (deps: CallServiceDeps): Calls => {
     };
     // The profile of a ghost is the same whoever calls whom.
     const displayName = deps.callerNames.nameOf(number) ?? formatNumber(number);
-    const actor = createActor(createCall({ record, targets, displayName, inviteFirst: via !== "invite" }));
+    const voice = voiceFor(number, trunks.find(({ id }) => id === targets[0].trunkId) ?? {});
+    const actor = createActor(
+      createCall({ record, targets, displayName, inviteFirst: via !== "invite", voice, confirm }),
+    );
     claim.started(actor);
     actor.post({ type: "call.start" });
     return actor;
@@ -102,6 +119,7 @@ export const createCallService = (deps: CallServiceDeps): Calls => {
       try {
         policy.authorize(subject, number);
         claim.checkLimits();
+        checkUnlocked(locks, roomId);
         checkRoom(await viewRoom(rooms, request, ghostOf(number, serverName)), via);
         refuseWhenShuttingDown();
         return start(request, number, claim).record();
@@ -122,12 +140,7 @@ export const createCallService = (deps: CallServiceDeps): Calls => {
     if (isSameSubject(subject, record.subject)) {
       actor?.post({ type: "hangup.byAdder" });
     } else {
-      const { roomId, ghost } = record;
-      const mayKick =
-        subject.kind === "user" &&
-        actor !== undefined &&
-        (await viewRoom(rooms, { roomId, via: "invite" }, ghost)).canKick(subject.userId);
-      if (!mayKick) {
+      if (actor === undefined || !(await mayModerate(rooms, subject, record))) {
         throw new GatewayError("NOT_YOUR_CALL", "Only who added this phone, and members who may kick, can hang it up.");
       }
       actor?.post({ type: "hangup.byModerator" });
@@ -135,11 +148,15 @@ export const createCallService = (deps: CallServiceDeps): Calls => {
     return actor?.record() ?? record;
   };
 
+  const door = doorOf(deps, registry, options);
+
   deps.sip.onIncoming(createReception({ ...deps, registry, createActor, isShuttingDown: () => isShuttingDown }));
 
   return {
     add,
     hangup,
+    ...door,
+    ...createModeration({ rooms, registry }),
     inRoom: (room) =>
       registry
         .actors()
@@ -148,6 +165,7 @@ export const createCallService = (deps: CallServiceDeps): Calls => {
     get: (id) => registry.actor(id)?.record() ?? store.get(id),
     list: (filter) => store.list(filter),
     ghostRemoved: (room, ghost, reason) => {
+      door.ghostRemoved(room, ghost, reason);
       for (const actor of registry.ofGhost(room, ghost)) actor.post({ type: "rtc.removed", reason });
     },
     shutdown: async (graceMs) => {

@@ -1,6 +1,7 @@
 import type { LegId, TrunkId } from "../ids.ts";
 import { formatNumber } from "../numbering/format.ts";
 import type { CallerId, CallRecord } from "./ports.ts";
+import type { Confirm, Voice } from "./voice.ts";
 
 /** Times and limits of calls. */
 export interface CallOptions {
@@ -18,6 +19,8 @@ export interface CallOptions {
   readonly answerTimeoutMs: number;
   /** Longest wait for leg, membership and media to be gone; all three are closed at the same time. */
   readonly releaseTimeoutMs: number;
+  /** Of outbound calls that do not say it themselves. */
+  readonly confirm: Confirm;
   /** Outbound calls that one user or API token may have at a time. */
   readonly maxCallsPerUser: number;
   /** Outbound calls of the whole gateway at a time. */
@@ -34,6 +37,7 @@ export const DEFAULT_CALL_OPTIONS: CallOptions = {
   waitingHangupMs: 10 * 60_000,
   answerTimeoutMs: 15_000,
   releaseTimeoutMs: 2000,
+  confirm: "none",
   maxCallsPerUser: 2,
   maxCalls: 10,
   maxInboundCalls: 30,
@@ -54,6 +58,7 @@ export type Release = "leg" | "rtc" | "media";
 export interface Call {
   readonly record: CallRecord;
   readonly displayName: string;
+  readonly voice: Voice;
   /** The bot has to invite the ghost (command, API). */
   readonly inviteFirst: boolean;
   /** Way of the leg. */
@@ -71,6 +76,8 @@ export interface Call {
   /** Whoever attaches audio to this leg answers it. */
   readonly attachingAnswers: boolean;
   readonly bridge: "closed" | "opening" | "open" | "failed";
+  /** `wanted`: the phone has to press 1 once it can be asked. A number: how often it was asked. */
+  readonly confirmation: "none" | "wanted" | "given" | number;
   /** Counts media sessions: facts and results of an earlier one are stale. */
   readonly epoch: number;
   /** Audio is being brought back in state `active`. */
@@ -103,6 +110,7 @@ const FRESH = {
   audio: "none",
   attachingAnswers: false,
   bridge: "closed",
+  confirmation: "none",
   epoch: 0,
   recovering: false,
   recoveriesAtMs: [],
@@ -123,14 +131,24 @@ export const createCall = (given: {
   readonly displayName: string;
   readonly inviteFirst: boolean;
   readonly targets: readonly [DialTarget, ...DialTarget[]];
-}): Call => ({ ...FRESH, ...given, trunkId: given.targets[0].trunkId });
+  readonly voice: Voice;
+  readonly confirm: Confirm;
+}): Call => {
+  const { confirm, ...call } = given;
+  const confirmation = confirm === "key" ? "wanted" : "none";
+  return { ...FRESH, ...call, confirmation, trunkId: call.targets[0].trunkId };
+};
 
 /** A call that a PBX sent us. */
-export const createInboundCall = (given: { readonly record: CallRecord; readonly trunkId: TrunkId }): Call => ({
+export const createInboundCall = (given: {
+  readonly record: CallRecord;
+  readonly trunkId: TrunkId;
+  readonly voice: Voice;
+  readonly inviteFirst: boolean;
+}): Call => ({
   ...FRESH,
   ...given,
   displayName: nameOf(given.record),
-  inviteFirst: true,
   targets: [],
   leg: "ringing",
 });

@@ -4,11 +4,10 @@ import type { Log } from "../log.ts";
 import { RECOVERY_WINDOW_MS } from "./actions.ts";
 import { type Attempts, createAttempts } from "./attempts.ts";
 import type { Admit } from "./admission.ts";
+import type { CallObserver, CallStore } from "./call-store.ts";
 import type { Call, CallOptions } from "./call.ts";
 import { createKeypad } from "./keypad.ts";
 import type {
-  CallObserver,
-  CallStore,
   Clock,
   LegFact,
   LegMedia,
@@ -41,6 +40,10 @@ export interface EffectRunner {
 
 /** At a normal hang-up the leg's audio connection breaks before the engine reports the end of the leg. */
 const LEG_GRACE_MS = 250;
+/** The words that the call has ended are shorter. Within the time that a phone may be alone. */
+const FAREWELL_MS = 2500;
+/** Longer than the question. */
+const CONFIRM_MS = 9000;
 /** A restarted livekit-server or worker is back after about as long; three attempts fit into the recovery window. */
 const RECOVERY_RETRY_MS = 2000;
 
@@ -127,9 +130,13 @@ const rtcHandlers = (
     attempts.step(
       { operation: "prepare" },
       async () => {
-        if (record.direction === "inbound") post({ type: "room.entered", ...(await admit(record)) });
         const { callId, roomId, ghost } = record;
-        return rtc.prepare({ callId, roomId, ghost, displayName, inviteFirst }, post);
+        if (record.direction === "outbound") {
+          return rtc.prepare({ callId, roomId, ghost, displayName, inviteFirst }, post);
+        }
+        const { needsInvite, ...found } = await admit(record, !inviteFirst);
+        post({ type: "room.entered", ...found });
+        return rtc.prepare({ callId, roomId, ghost, displayName, inviteFirst: needsInvite }, post);
       },
       (access) => {
         handles.access = access;
@@ -167,13 +174,13 @@ const mediaHandlers = (
   attempts: Attempts,
   handles: Handles,
 ): Handlers<"media"> => ({
-  "media.join": ({ epoch }, { record: { callId, roomId } }) =>
+  "media.join": ({ epoch }, { voice, record: { callId, roomId } }) =>
     attempts.step(
       { operation: "join", epoch },
       async () => {
         const { access } = handles;
         if (access === undefined) throw missing("access to the SFU");
-        await media.join({ callId, roomId, access }, (fact) => post({ ...fact, epoch }));
+        await media.join({ callId, roomId, access, voice }, (fact) => post({ ...fact, epoch }));
       },
       () => ({ type: "media.joined", epoch }),
     ),
@@ -199,7 +206,7 @@ const mediaHandlers = (
   "media.promptCount": (_effect, { record: { callId, roomId, ghost } }) =>
     attempts.aside("count", async () => {
       const { conference } = await rooms.viewAsGhost(roomId, ghost);
-      await media.promptNumber(callId, Math.min(conference.length, 99));
+      await media.promptCount(callId, conference.length);
     }),
   "media.stopMusic": (_effect, { record: { callId } }) => attempts.aside("music", () => media.stopMusic(callId)),
   "media.leave": (_effect, { record: { callId } }) => attempts.release("media", () => media.leave(callId)),
@@ -232,8 +239,10 @@ const timerHandlers = ({ ports: { clock }, options, post }: Context): Handlers<"
     ring: options.ringTimeoutMs,
     connect: options.connectTimeoutMs,
     maxDuration: options.maxDurationMs,
-    alone: options.aloneHangupMs,
-    waiting: options.waitingHangupMs,
+    alone: Math.max(0, options.aloneHangupMs - FAREWELL_MS),
+    waiting: Math.max(0, options.waitingHangupMs - FAREWELL_MS),
+    farewell: FAREWELL_MS,
+    confirm: CONFIRM_MS,
     legGrace: LEG_GRACE_MS,
     recovery: RECOVERY_WINDOW_MS,
     recoveryRetry: RECOVERY_RETRY_MS,

@@ -102,6 +102,9 @@ export const absorb = (call: Call, event: CallEvent, nowMs: number): Call => {
       return absorbFailure(call, event);
     case "release.done":
       return { ...call, releasing: call.releasing.toSpliced(call.releasing.indexOf(event.what), 1) };
+    case "moderation":
+      // Before it talks, a phone is muted without words; it is on the way anyway.
+      return event.action === "mute" && call.record.state !== "active" ? { ...call, muted: true } : call;
     case "call.start":
     case "rtc.removed":
     case "rtc.renewed":
@@ -115,9 +118,11 @@ export const absorb = (call: Call, event: CallEvent, nowMs: number): Call => {
     case "gateway.shutdown":
     case "timer.ring":
     case "timer.connect":
+    case "timer.confirm":
     case "timer.maxDuration":
     case "timer.alone":
     case "timer.waiting":
+    case "timer.farewell":
     case "timer.legGrace":
     case "timer.recovery":
     case "timer.recoveryRetry":

@@ -1,14 +1,15 @@
 /** What a phone may ask for with its keys. */
-export type KeypadCommand = "mute" | "hand" | "count" | "help";
+export type KeypadCommand = "mute" | "hand" | "count" | "help" | "confirm";
 
 const BEHIND_STAR: Readonly<Record<string, KeypadCommand>> = { "6": "mute", "9": "hand", "0": "count" };
+const ALONE: Readonly<Record<string, KeypadCommand>> = { "#": "help", "1": "confirm" };
 /** A star that nothing follows for this long was a slip. */
 const STAR_LASTS_MS = 4000;
 /** A key that is stuck, or a robot, must not flood the room with raised hands. */
 const MOST_COMMANDS = 10;
 const WINDOW_MS = 10_000;
 
-/** Puts keys together to commands: `*6`, `*9`, `*0`, `#`. All other keys mean nothing. */
+/** Puts keys together to commands: `*6`, `*9`, `*0`, `#`, and `1` for a phone that is asked. All other keys mean nothing. */
 export const createKeypad = (nowMs: () => number) => {
   let starAtMs: number | undefined;
   let recentMs: readonly number[] = [];
@@ -21,7 +22,7 @@ export const createKeypad = (nowMs: () => number) => {
     const isBehindStar = starAtMs !== undefined && nowMs() - starAtMs <= STAR_LASTS_MS;
     starAtMs = undefined;
     if (isBehindStar) return BEHIND_STAR[key];
-    return key === "#" ? "help" : undefined;
+    return ALONE[key];
   };
 
   return {

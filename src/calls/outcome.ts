@@ -183,6 +183,7 @@ const BY_ERROR_CODE: Readonly<Record<ErrorCode, Outcome>> = {
   GHOST_BANNED: "not-permitted",
   ROOM_NOT_FOUND: "room-unavailable",
   ROOM_UPGRADED: "room-unavailable",
+  ROOM_LOCKED: "not-permitted",
   NOT_YOUR_CALL: "not-permitted",
   CALL_NOT_FOUND: "internal",
   UNAUTHORIZED: "not-permitted",

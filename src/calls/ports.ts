@@ -1,13 +1,14 @@
 /**
  * The ports of the call domain: what a call needs of the world (SIP, Matrix, media, store), and what the world asks of calls.
- * Adapters implement them; app.ts binds them. No SDK type appears here.
- *
+ * Adapters implement them; app.ts binds them. No SDK type appears here. More: moderation-ports.ts.
  * Common rules. Facts may arrive late, twice, or after the call has ended: the actor ignores what does not fit its state.
  * Nothing here blocks: what takes time returns a promise or reports a fact. Every closing method is idempotent and bounded in time.
  */
 import type { E164, Extension, GhostUserId, LegId, RoomId, TrunkId, UserId, CallId } from "../ids.ts";
 import type { PhoneNumber } from "../numbering/phone-number.ts";
+import type { Moderation, SyncedRooms } from "./moderation-ports.ts";
 import type { Outcome } from "./outcome.ts";
+import type { Confirm, PromptName, Voice } from "./voice.ts";
 
 // ---------------------------------------------------------------------------------------------------------------- SIP
 
@@ -85,13 +86,18 @@ export interface CallerAsSaid {
   readonly isHidden: boolean;
 }
 
-/** A call that a PBX sends us, answered with 100 only. `called`: user part of the request URI. `admittedTo`: room whose PIN it told the menu. */
+/**
+ * A call that a PBX sends us, answered with 100 only. `called`: user part of the request URI. `admittedTo`: room whose PIN it told the menu, in
+ * `language`; or that let it in, where `isInvited`: by an invite of its ghost.
+ */
 export interface IncomingCall {
   readonly legId: LegId;
   readonly trunkId: TrunkId;
   readonly called: string;
   readonly caller: CallerAsSaid;
   readonly admittedTo?: RoomId;
+  readonly language?: Voice["language"];
+  readonly isInvited?: boolean;
 }
 
 export interface SipPort {
@@ -206,9 +212,11 @@ export interface RoomView {
   /** Whether this user may kick (moderators may hang up phones of others). */
   canKick(user: UserId): boolean;
   isBanned(user: UserId): boolean;
+  /** In the room, invited, or everybody may join. */
+  mayJoin(user: UserId): boolean;
 }
 
-export interface RoomPort {
+export interface RoomPort extends SyncedRooms {
   /** Room as the bot sees it. Rejects with BOT_NOT_IN_ROOM or ROOM_NOT_FOUND. Cheap: answered from the bot's own sync. */
   viewAsBot(room: RoomId): Promise<RoomView>;
   /** Room as an invited ghost sees it; joins only when the bot cannot show a live call. Rejects with HOMESERVER_REFUSED when the invite is gone. */
@@ -249,6 +257,7 @@ export interface MediaSession {
   /** All phones of one room share a worker and one listener. */
   readonly roomId: RoomId;
   readonly access: SfuAccess;
+  readonly voice?: Voice;
 }
 
 export type MediaFact =
@@ -272,12 +281,6 @@ export interface MediaKey {
   readonly key: Uint8Array;
 }
 
-/**
- * `alone`: everybody else has left. `waiting`: nobody is there yet; followed by music until `stopMusic`. The others answer keys of the
- * phone.
- */
-export type PromptName = "alone" | "waiting" | "muted" | "unmuted" | "hand-raised" | "hand-lowered" | "help";
-
 export interface MediaPort {
   /**
    * Joins the SFU as the ghost and publishes its track. Resolves when published. Rejects with SFU_REFUSED or MEDIA_FAILED.
@@ -294,8 +297,8 @@ export interface MediaPort {
   setMuted(call: CallId, muted: boolean): Promise<void>;
   /** Plays a prompt to the phone, mixed over what it hears. Resolves when it started. */
   prompt(call: CallId, name: PromptName): Promise<void>;
-  /** Tells the phone a number, 0 to 99. */
-  promptNumber(call: CallId, value: number): Promise<void>;
+  /** Tells the phone how many people are in the call. */
+  promptCount(call: CallId, people: number): Promise<void>;
   /** Ends the music of `waiting`. */
   stopMusic(call: CallId): Promise<void>;
   /** Key of a member (or the ghost's own) for the conference of this call. Keys that come before `join` are kept. */
@@ -350,26 +353,10 @@ export interface CallRecord {
 
 export type CallStateName = "routing" | "alerting" | "connecting" | "active" | "ending" | "ended";
 
-export interface CallStore {
-  save(record: CallRecord): void;
-  /** Calls that were not `ended` when the gateway stopped. */
-  loadOpen(): readonly CallRecord[];
-  /** Newest first. */
-  list(filter: { readonly roomId?: RoomId; readonly limit: number }): readonly CallRecord[];
-  get(call: CallId): CallRecord | undefined;
-}
-
 export interface Clock {
   nowMs(): number;
   /** Runs `callback` once; returns how to cancel it. */
   after(delayMs: number, callback: () => void): () => void;
-}
-
-/** What is watched of calls: metrics, log, call trace. Must not throw. */
-export interface CallObserver {
-  /** The call has entered another state, `record.state`; the event is the one that led there. */
-  transition(record: CallRecord, event: string): void;
-  audio(record: CallRecord, fact: Extract<MediaFact, { type: "media.flowing" | "media.silent" }>): void;
 }
 
 // ------------------------------------------------------------------------------------- What the world asks of calls
@@ -381,10 +368,12 @@ export interface AddPhone {
   readonly subject: Subject;
   /** `invite`: the ghost was invited and joins by itself; else the bot invites it. */
   readonly via: "invite" | "command" | "api";
+  /** `key`: whoever answers has to press 1 before either side hears the other, so that no voicemail does. Default: CallOptions. */
+  readonly confirm?: Confirm;
 }
 
 /** The application's use cases; called by the appservice, the bot and the HTTP API. All reject with GatewayError. */
-export interface CallService {
+export interface CallService extends Moderation {
   /** Checks everything, starts the call and returns at once (state `routing` or `alerting`). */
   add(request: AddPhone): Promise<CallRecord>;
   /** Ends one call. For whoever added the phone, and for members with kick power; an API token may end what it added. */

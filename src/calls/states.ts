@@ -11,7 +11,8 @@ import type { LegId } from "../ids.ts";
 import type { DialTarget, Release } from "./call.ts";
 import type { KeypadCommand } from "./keypad.ts";
 import type { Outcome } from "./outcome.ts";
-import type { CallStateName, LegFact, MediaFact, PromptName, RtcFact } from "./ports.ts";
+import type { CallStateName, LegFact, MediaFact, RtcFact } from "./ports.ts";
+import type { PromptName } from "./voice.ts";
 
 /** Steps that take time and can fail. */
 export type Operation =
@@ -29,9 +30,13 @@ export type Operation =
 export const TIMERS = {
   ring: "alerting",
   connect: "connecting",
+  /** Between a question and the next. */
+  confirm: "connecting",
   maxDuration: "active",
   alone: "active",
   waiting: "active",
+  /** While the phone is told that the call has ended. */
+  farewell: "active",
   /** Between a lost leg connection and the recovery: at a normal hang-up the connection breaks just before `leg.ended` arrives. */
   legGrace: "active",
   recovery: "active",
@@ -56,6 +61,8 @@ export type CallEvent =
   | { readonly type: "rtc.keysExchanged" }
   /** The room of an inbound call lets it in. `isLive`: a member that is not a phone is in the call; `isEmpty`: nobody at all. */
   | { readonly type: "room.entered"; readonly isLive: boolean; readonly isEmpty: boolean }
+  /** What a moderator asks of the phone. */
+  | { readonly type: "moderation"; readonly action: "mute" | "unmute" }
   /** What was pressed as a whole; single keys never become events. */
   | { readonly type: "keypad"; readonly command: KeypadCommand }
   | { readonly type: "rtc.renewed"; readonly epoch: number }
@@ -80,10 +87,16 @@ export type CallEvent =
 
 /**
  * Rows of the table: events by their type, except where one type means different things. `leg.unreached`: the leg ended before any 18x
- * and there is another trunk. `media.lost`: audio broke and may be brought back. `media.lostForGood`: it was tried often enough.
+ * and there is another trunk. `confirm.missing`: asked often enough, nobody has pressed 1. `media.lost`: audio broke and may be brought back. `media.lostForGood`: it was tried often enough.
  * `media.retryLater`: an attempt to bring it back failed.
  */
-export type Trigger = CallEvent["type"] | "leg.unreached" | "media.lost" | "media.lostForGood" | "media.retryLater";
+export type Trigger =
+  | CallEvent["type"]
+  | "leg.unreached"
+  | "confirm.missing"
+  | "media.lost"
+  | "media.lostForGood"
+  | "media.retryLater";
 
 export type Effect =
   | { readonly type: "sip.dial"; readonly target: DialTarget }
@@ -132,9 +145,13 @@ export type Action =
   | "tellFailure"
   | "tellEncryption"
   | "tellAlone"
+  | "bidFarewell"
   | "applyHold"
   | "applyMute"
   | "obeyKeys"
+  | "obeyModerator"
+  | "confirm"
+  | "askToConfirm"
   | "resumeMusic"
   | "stopMusic"
   | "observeAudio"
@@ -200,6 +217,7 @@ export const TRANSITIONS: Readonly<Record<CallStateName, Readonly<Partial<Record
     "rtc.keysExchanged": NOTED,
     "rtc.renewed": { actions: ["join"] },
     "room.entered": NOTED,
+    moderation: NOTED,
     "media.joined": NOTED,
     "media.attached": NOTED,
     // Nobody listens yet: it is brought back when the phone is answered, if the leg still lives then.
@@ -221,6 +239,7 @@ export const TRANSITIONS: Readonly<Record<CallStateName, Readonly<Partial<Record
     "rtc.prepared": { actions: ["publish", "join"] },
     "rtc.published": { actions: ["tellEncryption"] },
     "rtc.renewed": { actions: ["join"] },
+    moderation: NOTED,
     "media.joined": NOTED,
     "media.attached": NOTED,
     "media.bridged": { to: "active" },
@@ -231,11 +250,14 @@ export const TRANSITIONS: Readonly<Record<CallStateName, Readonly<Partial<Record
     "hangup.byAdder": end("completed"),
     "hangup.byModerator": end("removed"),
     "timer.connect": end("media-failed"),
+    keypad: { actions: ["confirm"] },
+    "timer.confirm": { actions: ["askToConfirm"] },
+    "confirm.missing": end("no-answer"),
   },
   active: {
     ...ENDS_ANY_TIME,
     "rtc.alone": { actions: ["tellAlone"] },
-    "rtc.accompanied": { actions: ["cancel:alone", "cancel:waiting", "stopMusic"] },
+    "rtc.accompanied": { actions: ["cancel:alone", "cancel:waiting", "cancel:farewell", "stopMusic"] },
     "leg.mediaRenewed": NOTED,
     "leg.held": { actions: ["applyHold"] },
     "leg.resumed": { actions: ["applyHold"] },
@@ -251,8 +273,10 @@ export const TRANSITIONS: Readonly<Record<CallStateName, Readonly<Partial<Record
     "media.lostForGood": end("media-failed"),
     "timer.recovery": end("media-failed"),
     keypad: { actions: ["obeyKeys"] },
-    "timer.alone": end("completed"),
-    "timer.waiting": end("completed"),
+    moderation: { actions: ["obeyModerator"] },
+    "timer.alone": { actions: ["bidFarewell"] },
+    "timer.waiting": { actions: ["bidFarewell"] },
+    "timer.farewell": end("completed"),
     "timer.maxDuration": end("completed"),
     "hangup.byAdder": end("completed"),
     "hangup.byModerator": end("removed"),
@@ -273,7 +297,7 @@ export const ON_ENTRY: Readonly<Record<CallStateName, readonly Action[]>> = {
   // The INVITE goes out and the ghost gets ready at the same moment; the store comes after both.
   alerting: ["dial", "prepare", "arm:ring", "save"],
   connecting: ["arm:connect", "save"],
-  active: ["arm:maxDuration", "applyHold", "tellAlone", "save"],
+  active: ["arm:maxDuration", "applyHold", "applyMute", "tellAlone", "save"],
   // The notice before leaving the room: where the bot is not in it, the ghost writes it.
   ending: ["hangup", "tellFailure", "leaveMedia", "leaveRtc", "arm:release", "save"],
   ended: ["save"],

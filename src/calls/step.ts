@@ -20,9 +20,13 @@ const MEDIA_LOSSES: ReadonlySet<CallEvent["type"]> = new Set([
   "timer.recoveryRetry",
 ]);
 
+/** A voicemail hears the question as often as a person, and is hung up. */
+const MOST_QUESTIONS = 3;
+
 /** The row an event belongs to: its type, except where one type means different things. */
 const triggerOf = (call: Call, event: CallEvent, nowMs: number): Trigger => {
   if (event.type === "leg.ended" && isNextTrunkWanted(call, event)) return "leg.unreached";
+  if (event.type === "timer.confirm" && call.confirmation === MOST_QUESTIONS) return "confirm.missing";
   if (MEDIA_LOSSES.has(event.type)) return mayRecover(call, nowMs) ? "media.lost" : "media.lostForGood";
   if (event.type === "operation.failed" && call.record.state === "active") {
     // New access to a leg is refused for good when the leg is gone.
@@ -59,7 +63,7 @@ const enter = (call: Call, to: CallStateName, outcome: Outcome | undefined, even
 };
 
 /** What has become possible: the leg's audio can be attached, the path be opened, a leg connection lost while ringing be renewed. */
-const followUp = (call: Call): Done => {
+const followUp = (call: Call, event: CallEvent, nowMs: number): Done => {
   const { state, legId } = call.record;
   if (state !== "alerting" && state !== "connecting" && state !== "active") return { call, effects: [] };
   const { epoch } = call;
@@ -75,7 +79,11 @@ const followUp = (call: Call): Done => {
   if (isReady && mayAnswer && call.leg === "ringing" && call.record.direction === "inbound") {
     return { call: { ...call, leg: "answering" }, effects: [{ type: "sip.answer", legId }] };
   }
-  if (isReady && call.leg === "answered" && call.bridge === "closed") {
+  if (isReady && call.leg === "answered" && call.confirmation === "wanted") {
+    return runActions(["askToConfirm"], call, event, nowMs);
+  }
+  const mayTalk = typeof call.confirmation === "string";
+  if (isReady && call.leg === "answered" && call.bridge === "closed" && mayTalk) {
     return { call: { ...call, bridge: "opening" }, effects: [{ type: "media.bridge", epoch }] };
   }
   return { call, effects: [] };
@@ -105,7 +113,7 @@ export const step = (call: Call, event: CallEvent, nowMs: number): Step => {
   if (rule.to === "ending") next = noteFailure(next, event);
   next = take(runActions(rule.actions ?? [], next, event, nowMs));
   if (rule.to !== undefined) next = take(enter(next, rule.to, outcomeOf(next, rule, event), event, nowMs));
-  next = take(followUp(next));
+  next = take(followUp(next, event, nowMs));
   if (next.record.state === "ending" && isReleased(next)) next = take(enter(next, "ended", undefined, event, nowMs));
   return { call: next, effects, trigger };
 };

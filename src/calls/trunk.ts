@@ -1,7 +1,9 @@
 import type { TrunkId } from "../ids.ts";
 import { digitsFromCountry } from "../numbering/format.ts";
+import { type Language, languageFor } from "../numbering/language.ts";
 import { canonicalDigits, type NumberClass, type PhoneNumber } from "../numbering/phone-number.ts";
 import type { CallerId, Subject } from "./ports.ts";
+import type { Voice } from "./voice.ts";
 
 /** Numbers that a trunk takes: a whole class, or all whose canonical form begins with a prefix (`+33`, `10`). */
 export type TrunkRoute = { readonly class: NumberClass } | { readonly prefix: string };
@@ -36,6 +38,10 @@ export interface Trunk {
   readonly dialFormat: DialFormat;
   readonly callerId: CallerIdRules;
   readonly inbound: InboundRules;
+  /** Spoken to phones whose number does not tell a language; default: English. */
+  readonly language?: Language;
+  /** The administrator's recordings (ports.ts, Voice). */
+  readonly promptFolder?: string;
 }
 
 const takes = (route: TrunkRoute, number: PhoneNumber): boolean =>
@@ -64,3 +70,13 @@ export const dialString = (number: PhoneNumber, trunk: Trunk, country: string): 
 /** Whom the phone sees when `subject` calls through this trunk. */
 export const callerIdFor = (subject: Subject, trunk: Trunk): CallerId =>
   (subject.kind === "user" ? trunk.callerId.perUser?.[subject.userId] : undefined) ?? trunk.callerId.default;
+
+/** How this phone is spoken to; `chosen`: in the language that it chose itself. */
+export const voiceFor = (
+  number: PhoneNumber,
+  { language, promptFolder }: Pick<Trunk, "language" | "promptFolder">,
+  chosen?: Language,
+): Voice => ({
+  language: chosen ?? languageFor(canonicalDigits(number), language === undefined ? {} : { trunk: language }),
+  ...(promptFolder === undefined ? {} : { folder: promptFolder }),
+});

@@ -14,6 +14,16 @@ const callerId = (value: string): CallerId =>
 const routeOf = (route: TrunkConfig["routes"][number]): TrunkRoute =>
   route.class === undefined ? { prefix: route.prefix ?? "" } : { class: route.class };
 
+/** Phones of a trunk that says nothing about it are spoken to as the menu does. */
+const spokenPromptsOf = ({ prompts }: TrunkConfig, { menu }: Config): Pick<Trunk, "language" | "promptFolder"> => {
+  const language = prompts.language ?? (menu?.language === "ask" ? undefined : menu?.language);
+  const folder = prompts.folder ?? menu?.prompts;
+  return {
+    ...(language === undefined ? {} : { language }),
+    ...(folder === undefined ? {} : { promptFolder: folder }),
+  };
+};
+
 /** Trunks in the order to try them. */
 export const trunksOf = (config: Config): readonly Trunk[] =>
   config.trunks.map((trunk) => ({
@@ -30,6 +40,7 @@ export const trunksOf = (config: Config): readonly Trunk[] =>
       isTrusted: trunk.inbound.trusted,
       showsExternalCallers: trunk.inbound.showExternalCallers,
     },
+    ...spokenPromptsOf(trunk, config),
   }));
 
 export const dispatchRulesOf = (config: Config): readonly DispatchRule[] =>
@@ -69,6 +80,7 @@ export const callOptionsOf = ({ calls, limits }: Config): Partial<CallOptions> =
   ringTimeoutMs: calls.ringTimeout.ms,
   aloneHangupMs: calls.aloneTimeout.ms,
   waitingHangupMs: calls.waitingTimeout.ms,
+  confirm: calls.confirm,
   maxDurationMs: limits.maxCallDuration.ms,
   maxCallsPerUser: limits.callsPerUser,
   maxCalls: limits.calls,

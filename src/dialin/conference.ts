@@ -1,7 +1,7 @@
 import { randomInt } from "node:crypto";
 import { GatewayError } from "../errors.ts";
 import { type ConferenceId, conferenceId, type RoomId } from "../ids.ts";
-import type { Language } from "./language.ts";
+import type { Language } from "../numbering/language.ts";
 
 /** A room that phones can dial: what is kept of it. The PIN itself is kept nowhere. */
 export interface DialinConference {

@@ -1,7 +1,7 @@
 import { GatewayError } from "../errors.ts";
 import type { ConferenceId, RoomId } from "../ids.ts";
 import { type ConferenceStore, type DialinConference, newConferenceId, newPin, PIN_DIGITS } from "./conference.ts";
-import type { Language } from "./language.ts";
+import type { Language } from "../numbering/language.ts";
 import type { PinHasher } from "./pin-hash.ts";
 
 /** The only moment at which a PIN exists in clear: hand it to the person who asked, keep it nowhere. */

@@ -2,7 +2,7 @@ import { toGatewayError } from "../errors.ts";
 import type { RoomId } from "../ids.ts";
 import type { Log } from "../log.ts";
 import type { Clock } from "./clock.ts";
-import type { Language } from "./language.ts";
+import type { Language } from "../numbering/language.ts";
 import {
   type MenuEffect,
   type MenuEvent,

@@ -9,7 +9,7 @@
  * typed, the PIN included: never log one.
  */
 import type { RoomId } from "../ids.ts";
-import { type Language, LANGUAGE_KEYS, LANGUAGES } from "./language.ts";
+import { type Language, LANGUAGE_KEYS, LANGUAGES } from "../numbering/language.ts";
 import type { SpokenPrompt, SpokenPromptName } from "./spoken-prompts.ts";
 
 export interface MenuSetup {

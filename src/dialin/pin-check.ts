@@ -1,7 +1,7 @@
 import type { RoomId } from "../ids.ts";
 import type { Clock } from "./clock.ts";
 import type { ConferenceStore } from "./conference.ts";
-import type { Language } from "./language.ts";
+import type { Language } from "../numbering/language.ts";
 import type { PinDefence } from "./pin-defence.ts";
 import type { PinHasher } from "./pin-hash.ts";
 

@@ -1,4 +1,4 @@
-import type { Language } from "./language.ts";
+import type { Language } from "../numbering/language.ts";
 
 /** Highest number that is spoken; more are "more than thirty". */
 export const HIGHEST_SPOKEN_NUMBER = 30;
@@ -17,6 +17,7 @@ export const SPOKEN_PROMPTS = [
   "not-admitted",
   "conference-unavailable",
   "conference-ended",
+  "left-alone",
   "muted",
   "unmuted",
   "unmute-requested",

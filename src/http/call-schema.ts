@@ -1,5 +1,6 @@
 /** What the API takes and gives; the OpenAPI document is made from these. */
 import { z } from "zod";
+import { CONFIRM } from "../calls/voice.ts";
 import { OUTCOMES } from "../calls/outcome.ts";
 import type { CallRecord, Subject } from "../calls/ports.ts";
 import { ERROR_CODES } from "../errors.ts";
@@ -19,6 +20,10 @@ export const addCallSchema = z.strictObject({
   number: z.string().min(1).max(64).meta({
     description: "As a person would write it: `+33 1 40 50 60 70`, `01 40 50 60 70`, `1001`.",
     example: "+33140506070",
+  }),
+  confirm: z.exactOptional(z.enum(CONFIRM)).meta({
+    description:
+      "`key`: who answers has to press 1 before either side hears the other, so that no voicemail does. Default: `calls.confirm`.",
   }),
 });
 

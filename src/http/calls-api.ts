@@ -52,7 +52,9 @@ export const createCallsApi = ({ calls, tokens, idempotencyStore }: CallsApiDeps
   router.post(`${BASE}/calls`, async (request, response) => {
     const body = parse(addCallSchema, request.body, "The body must be JSON with room_id and number");
     const subject = subjectOf(response);
-    const add = () => calls.add({ roomId: roomId(body.room_id), number: body.number, subject, via: "api" });
+    const { number, confirm } = body;
+    const how = { via: "api" as const, ...(confirm === undefined ? {} : { confirm }) };
+    const add = () => calls.add({ roomId: roomId(body.room_id), number, subject, ...how });
     const header = request.get("Idempotency-Key");
     let call: CallRecord;
     if (header === undefined) call = await add();

@@ -41,7 +41,7 @@ export interface Conference {
 }
 
 /** What only concerns the phone of a call. */
-export type PhoneControls = Pick<Phone, "bridge" | "setHeld" | "setMuted" | "prompt" | "promptNumber" | "stopMusic">;
+export type PhoneControls = Pick<Phone, "bridge" | "setHeld" | "setMuted" | "prompt" | "promptCount" | "stopMusic">;
 
 interface Call {
   readonly phone: Phone;
@@ -79,8 +79,10 @@ export const createConference = (deps: ConferenceDeps): Conference => {
     async join(session) {
       const { callId, identity } = session;
       const known = calls.get(callId);
+      const { nowMs } = deps;
       const phone =
-        known?.phone ?? createPhone({ nowMs: deps.nowMs, isHeardHere, onFact: (fact) => onFact(callId, fact) });
+        known?.phone ??
+        createPhone({ nowMs, promptVoice: session.voice, isHeardHere, onFact: (fact) => onFact(callId, fact) });
       const call = known ?? { phone, identity };
       roster.arrived(identity);
       if (known !== undefined) roster.departed(known.identity);

@@ -4,8 +4,9 @@
  */
 import * as z from "zod";
 
-import type { MediaFact, PromptName } from "../calls/ports.ts";
-import { LANGUAGES } from "../dialin/language.ts";
+import type { MediaFact } from "../calls/ports.ts";
+import { PROMPT_NAMES } from "../calls/voice.ts";
+import { LANGUAGES } from "../numbering/language.ts";
 import { spokenPromptNames } from "../dialin/spoken-prompts.ts";
 import { ERROR_CODES } from "../errors.ts";
 import { legId } from "../ids.ts";
@@ -26,6 +27,8 @@ const legMedia = z.discriminatedUnion("kind", [
   }),
 ]);
 
+const voice = z.object({ language: z.enum(LANGUAGES), folder: z.exactOptional(z.string()) });
+
 const joinSession = z.object({
   callId: z.string(),
   roomId: z.string(),
@@ -33,26 +36,13 @@ const joinSession = z.object({
   token: z.string(),
   identity: z.string(),
   encrypted: z.boolean(),
+  voice: voice.optional(),
 });
 
 /** A join without the branded ids, which a pipe cannot carry. */
 export type JoinSession = z.infer<typeof joinSession>;
 
-const PROMPT_NAMES = [
-  "alone",
-  "waiting",
-  "muted",
-  "unmuted",
-  "hand-raised",
-  "hand-lowered",
-  "help",
-] as const satisfies readonly PromptName[];
-
-const recording = z.object({
-  name: z.enum(spokenPromptNames()),
-  language: z.enum(LANGUAGES),
-  folder: z.exactOptional(z.string()),
-});
+const recording = z.object({ name: z.enum(spokenPromptNames()), ...voice.shape });
 
 const request = { id: z.number(), callId: z.string() };
 
@@ -63,11 +53,17 @@ const workerRequest = z.discriminatedUnion("type", [
   z.object({ type: z.literal("setHeld"), ...request, held: z.boolean() }),
   z.object({ type: z.literal("setMuted"), ...request, muted: z.boolean() }),
   z.object({ type: z.literal("prompt"), ...request, name: z.enum(PROMPT_NAMES) }),
-  z.object({ type: z.literal("promptNumber"), ...request, value: z.number().int().min(0).max(99) }),
+  z.object({ type: z.literal("promptCount"), ...request, people: z.number().int().min(0) }),
   z.object({ type: z.literal("stopMusic"), ...request }),
   z.object({ type: z.literal("leave"), ...request }),
   z.object({ type: z.literal("enterLobby"), ...request, media: legMedia }),
-  z.object({ type: z.literal("sayInLobby"), ...request, recordings: z.array(recording), token: z.number() }),
+  z.object({
+    type: z.literal("sayInLobby"),
+    ...request,
+    recordings: z.array(recording),
+    token: z.number(),
+    music: z.boolean(),
+  }),
   z.object({ type: z.literal("leaveLobby"), ...request }),
 ]);
 

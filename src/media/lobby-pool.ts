@@ -57,11 +57,11 @@ export const createLobbyPool = ({
         throw error;
       }
     },
-    say: async (callId, recordings, token) => {
+    say: async (callId, recordings, token, followedBy) => {
       const guest = guests.get(callId);
       if (guest === undefined) throw new GatewayError("MEDIA_FAILED", "the phone is not in the lobby");
       await guest.worker.process.request(
-        { type: "sayInLobby", callId, recordings: [...recordings], token },
+        { type: "sayInLobby", callId, recordings: [...recordings], token, music: followedBy === "music" },
         SHORT_TIMEOUT_MS,
       );
     },

@@ -12,8 +12,11 @@ export type LobbyFact =
 export interface LobbyPort {
   /** Connects the leg's audio; the phone hears silence. Rejects with MEDIA_FAILED, also when `leave` came first. */
   enter(call: CallId, media: LegMedia, onFact: (fact: LobbyFact) => void): Promise<void>;
-  /** One after the other, in place of what is being said; nothing: silence. Rejects with MEDIA_FAILED when the phone is gone. */
-  say(call: CallId, recordings: readonly Recording[], token: number): Promise<void>;
+  /**
+   * One after the other, in place of what is being said; nothing: silence, or music until something else is said. Rejects with MEDIA_FAILED
+   * when the phone is gone.
+   */
+  say(call: CallId, recordings: readonly Recording[], token: number, followedBy?: "music"): Promise<void>;
   /** Closes the audio: the conference then needs new access to the leg (`SipPort.renewMedia`). Never rejects; for unknown calls too. */
   leave(call: CallId): Promise<void>;
 }

@@ -4,6 +4,7 @@ import { createEncoder, formatRateHz } from "./codecs/transcode.ts";
 import { type Frame, FRAME_MS, samplesPerFrame } from "./frame.ts";
 import type { LobbyFact } from "./lobby-port.ts";
 import type { Leg, LegEvents } from "./legs/port.ts";
+import { musicFrames } from "./prompts.ts";
 import { type Recording, spokenFrames } from "./spoken-prompts.ts";
 import { startTicker, type Ticker } from "./tick.ts";
 
@@ -16,8 +17,8 @@ export interface LobbyDeps {
 /** Phones that are in no conference (yet): they hear recordings and are heard by nobody. */
 export interface Lobby {
   enter(callId: string, media: LegMedia): Promise<void>;
-  /** One after the other, in place of what plays; then `lobby.said` with the token. Nothing: silence, and no fact. */
-  say(callId: string, recordings: readonly Recording[], token: number): void;
+  /** One after the other, in place of what plays; then `lobby.said` with the token, and music where it is wanted. Nothing: no fact. */
+  say(callId: string, recordings: readonly Recording[], token: number, hasMusic?: boolean): void;
   leave(callId: string): Promise<void>;
   /** All leave. */
   close(): Promise<void>;
@@ -28,6 +29,8 @@ interface Guest {
   readonly silence: Int16Array;
   readonly encode: (samples: Int16Array) => Frame;
   playing?: { readonly frames: Iterator<Int16Array>; readonly token: number };
+  /** Position in the music. */
+  music?: number;
 }
 
 export const createLobby = ({ clock, connectLeg, onFact }: LobbyDeps): Lobby => {
@@ -62,12 +65,16 @@ export const createLobby = ({ clock, connectLeg, onFact }: LobbyDeps): Lobby => 
 
   const nextFrame = (callId: string, guest: Guest): Int16Array | undefined => {
     const next = guest.playing?.frames.next();
-    if (next === undefined || guest.playing === undefined) return undefined;
-    if (next.done !== true) return next.value;
-    const { token } = guest.playing;
-    delete guest.playing;
-    onFact(callId, { type: "lobby.said", token });
-    return undefined;
+    if (next !== undefined && next.done !== true) return next.value;
+    if (guest.playing !== undefined) {
+      const { token } = guest.playing;
+      delete guest.playing;
+      onFact(callId, { type: "lobby.said", token });
+    }
+    if (guest.music === undefined || guest.leg === undefined) return undefined;
+    const music = musicFrames(formatRateHz(guest.leg.format));
+    guest.music = (guest.music + 1) % music.length;
+    return music[guest.music];
   };
 
   const lobby: Lobby = {
@@ -97,9 +104,11 @@ export const createLobby = ({ clock, connectLeg, onFact }: LobbyDeps): Lobby => 
       guest = { leg, silence, encode: createEncoder(rateHz, leg.format) };
       add(callId, guest);
     },
-    say(callId, recordings, token) {
+    say(callId, recordings, token, hasMusic = false) {
       const guest = guestOf(callId);
       delete guest.playing;
+      if (hasMusic) guest.music = 0;
+      else delete guest.music;
       if (guest.leg === undefined || recordings.length === 0) return;
       const rateHz = formatRateHz(guest.leg.format);
       const frames = recordings.flatMap((recording) => spokenFrames(recording, rateHz));

@@ -1,4 +1,4 @@
-import type { PromptName } from "../calls/ports.ts";
+import type { PromptName, Voice } from "../calls/voice.ts";
 import { GatewayError } from "../errors.ts";
 import { createAudioWatch } from "./audio-watch.ts";
 import { createEncoder } from "./codecs/transcode.ts";
@@ -14,6 +14,8 @@ import type { CallAudioStats } from "./stats.ts";
 
 export interface PhoneOptions {
   readonly nowMs: () => number;
+  /** Default: English, with our recordings. */
+  readonly promptVoice?: Voice | undefined;
   /** Whether another phone of the worker hears this one: nobody else needs its samples. */
   readonly isHeardHere: () => boolean;
   readonly onFact: (fact: WorkerFact) => void;
@@ -31,8 +33,8 @@ export interface Phone {
   setMuted(muted: boolean): void;
   /** Starts a prompt from its first frame. Throws MEDIA_FAILED when there is no phone to hear it. */
   prompt(name: PromptName): void;
-  /** The same for a number. */
-  promptNumber(value: number): void;
+  /** The same for the number of people in the call. */
+  promptCount(people: number): void;
   /** Ends the music behind the prompt `waiting`. */
   stopMusic(): void;
   /** Rate of the mix; also called when the leg changed. */
@@ -52,7 +54,7 @@ const hasSound = (samples: Int16Array): boolean => {
   return false;
 };
 
-export const createPhone = ({ nowMs, isHeardHere, onFact }: PhoneOptions): Phone => {
+export const createPhone = ({ nowMs, promptVoice, isHeardHere, onFact }: PhoneOptions): Phone => {
   const meters = { fromPhone: createLevelMeter(nowMs), toPhone: createLevelMeter(nowMs) };
   const watch = createAudioWatch(nowMs, onFact);
   const track = createOutgoingTrack(nowMs);
@@ -68,7 +70,7 @@ export const createPhone = ({ nowMs, isHeardHere, onFact }: PhoneOptions): Phone
 
   const passes = (): boolean => bridged && !held;
   const isHeard = (): boolean => passes() && !muted;
-  const player = createPlayer();
+  const player = createPlayer(promptVoice);
   const expectLeg = (): void => {
     if (phone.leg === undefined) throw new GatewayError("MEDIA_FAILED", "the phone's audio is not connected");
   };
@@ -106,9 +108,9 @@ export const createPhone = ({ nowMs, isHeardHere, onFact }: PhoneOptions): Phone
       expectLeg();
       player.prompt(name, rateHz);
     },
-    promptNumber(value) {
+    promptCount(people) {
       expectLeg();
-      player.number(value, rateHz);
+      player.count(people, rateHz);
     },
     stopMusic: () => player.stopMusic(),
     setRate(sampleRateHz) {
@@ -140,7 +142,13 @@ export const createPhone = ({ nowMs, isHeardHere, onFact }: PhoneOptions): Phone
       watch.check("fromPhone");
     },
     hear(mixer, { somebodyTalks, lost, dropped }) {
-      if (!passes() || phone.leg === undefined || encode === undefined) return;
+      if (held || phone.leg === undefined || encode === undefined) return;
+      if (!bridged) {
+        // Before the path is open a phone hears what it is asked, and nothing of the conference.
+        const question = player.next(rateHz);
+        if (question !== undefined) phone.leg.send(encode(question), false);
+        return;
+      }
       let samples = mixer.without(said, undefined);
       const audible = meters.toPhone.measure(samples);
       if (audible) watch.heard("toPhone");

@@ -1,4 +1,5 @@
-import type { LegMedia, MediaFact, MediaKey, MediaPort, MediaSession, PromptName } from "../calls/ports.ts";
+import type { LegMedia, MediaFact, MediaKey, MediaPort, MediaSession } from "../calls/ports.ts";
+import type { PromptName } from "../calls/voice.ts";
 import { GatewayError } from "../errors.ts";
 import type { CallId, LegId, RoomId } from "../ids.ts";
 import type { Log } from "../log.ts";
@@ -55,7 +56,7 @@ const controlsOf = (ask: (request: Extract<Request, { callId: string }>) => Prom
   setHeld: (callId: CallId, held: boolean) => ask({ type: "setHeld", callId, held }),
   setMuted: (callId: CallId, muted: boolean) => ask({ type: "setMuted", callId, muted }),
   prompt: (callId: CallId, name: PromptName) => ask({ type: "prompt", callId, name }),
-  promptNumber: (callId: CallId, value: number) => ask({ type: "promptNumber", callId, value }),
+  promptCount: (callId: CallId, people: number) => ask({ type: "promptCount", callId, people }),
   stopMusic: (callId: CallId) => ask({ type: "stopMusic", callId }),
 });
 
@@ -153,14 +154,14 @@ export const createMediaPool = (options: MediaPoolOptions): MediaPool => {
 
   const join = async (session: MediaSession, onFact: (fact: MediaFact) => void): Promise<void> => {
     if (closed) throw new GatewayError("SHUTTING_DOWN", "the gateway is ending");
-    const { callId, roomId, access } = session;
+    const { callId, roomId, access, voice } = session;
     const known = calls.get(callId);
     const worker = workers.assign(callId, roomId, known?.worker);
     if (known === undefined) calls.set(callId, { worker, roomId, identity: access.identity, onFact });
     else known.onFact = onFact;
-    const { sfuUrl, token, identity, encrypted } = access;
     shareKeysInRoom(callId, roomId, access.identity);
-    const request: Request = { type: "join", callId, session: { callId, roomId, sfuUrl, token, identity, encrypted } };
+    const joining = { ...access, callId, roomId, voice };
+    const request: Request = { type: "join", callId, session: joining };
     try {
       await worker.process.ready;
       const joined = worker.process.request(request, TIMEOUT_MS.join);

@@ -1,5 +1,7 @@
-import type { PromptName } from "../calls/ports.ts";
+import type { PromptName, Voice } from "../calls/voice.ts";
+import { countPrompts, type SpokenPromptName } from "../dialin/spoken-prompts.ts";
 import { type SampleRateHz, samplesPerFrame } from "./frame.ts";
+import { spokenFrames } from "./spoken-prompts.ts";
 
 interface Tone {
   /** 0 is a pause. */
@@ -8,13 +10,9 @@ interface Tone {
 }
 
 const PAUSE: Tone = { frequencyHz: 0, durationMs: 60 };
-/** Long enough to count the tones. */
-const GAP: Tone = { frequencyHz: 0, durationMs: 180 };
 
-const note = (frequencyHz: number): Tone => ({ frequencyHz, durationMs: 140 });
-
-/** Tones, not words: every ear understands them, and no language has to be chosen. All below 3.4 kHz. */
-const PROMPTS: Readonly<Record<PromptName, readonly Tone[]>> = {
+/** Before the words: every ear understands that something has changed. All below 3.4 kHz. */
+const CHIMES: Readonly<Partial<Record<PromptName, readonly Tone[]>>> = {
   // Three falling notes (G5, E5, C5), twice: "everybody else has left".
   alone: [0, 1].flatMap(() => [
     { frequencyHz: 784, durationMs: 200 },
@@ -26,13 +24,19 @@ const PROMPTS: Readonly<Record<PromptName, readonly Tone[]>> = {
   ]),
   // Three rising notes, once: "you are the first".
   waiting: [523, 659, 784].flatMap((frequencyHz) => [{ frequencyHz, durationMs: 200 }, PAUSE]),
-  // Down: off. Up: on.
-  muted: [note(659), PAUSE, note(440)],
-  unmuted: [note(440), PAUSE, note(659)],
-  "hand-raised": [note(659), PAUSE, note(659), PAUSE, note(880)],
-  "hand-lowered": [note(880), PAUSE, note(659), PAUSE, note(659)],
-  // One short tone for each key there is: *6, *9, *0.
-  help: [note(523), PAUSE, note(523), PAUSE, note(523)],
+};
+
+const WORDS: Readonly<Record<PromptName, readonly SpokenPromptName[]>> = {
+  alone: ["left-alone"],
+  waiting: ["nobody-here"],
+  ended: ["conference-ended"],
+  muted: ["muted"],
+  unmuted: ["unmuted"],
+  "hand-raised": ["hand-raised"],
+  "hand-lowered": ["hand-lowered"],
+  help: ["help"],
+  "unmute-requested": ["unmute-requested"],
+  invited: ["invited-press-1"],
 };
 
 /** Broken chords, slowly; each bar is followed by the next, and the last by the first. */
@@ -42,14 +46,6 @@ const MUSIC: readonly Tone[] = [
   [175, 220, 262, 220],
   [196, 247, 294, 247],
 ].flatMap((chord) => chord.map((frequencyHz) => ({ frequencyHz, durationMs: 480 })));
-
-/** Tens low and long, ones high and short; nobody at all is one long low tone. */
-const numberTones = (value: number): readonly Tone[] => {
-  if (value === 0) return [{ frequencyHz: 220, durationMs: 800 }];
-  const repeat = (count: number, tone: Tone): Tone[] => Array.from({ length: count }, () => [tone, GAP]).flat();
-  const tens = { frequencyHz: 440, durationMs: 400 };
-  return [...repeat(Math.floor(value / 10), tens), ...repeat(value % 10, { frequencyHz: 880, durationMs: 160 })];
-};
 
 /** -18 dBFS peak: clearly heard over speech, not louder than it. */
 const AMPLITUDE = 32767 * 10 ** (-18 / 20);
@@ -85,13 +81,18 @@ const framesOf = (name: string, tones: readonly Tone[], sampleRateHz: SampleRate
   return known;
 };
 
-/** The prompt as frames of 20 ms; shared, read only. */
-export const promptFrames = (name: PromptName, sampleRateHz: SampleRateHz): readonly Int16Array[] =>
-  framesOf(name, PROMPTS[name], sampleRateHz);
+const spoken = (names: readonly SpokenPromptName[], voice: Voice, sampleRateHz: SampleRateHz): readonly Int16Array[] =>
+  names.flatMap((name) => spokenFrames({ ...voice, name }, sampleRateHz));
 
-/** A number, 0 to 99, as tones to count. */
-export const numberFrames = (value: number, sampleRateHz: SampleRateHz): readonly Int16Array[] =>
-  framesOf(`number ${value}`, numberTones(value), sampleRateHz);
+/** The prompt as frames of 20 ms; shared, read only. */
+export const promptFrames = (name: PromptName, voice: Voice, sampleRateHz: SampleRateHz): readonly Int16Array[] => [
+  ...framesOf(name, CHIMES[name] ?? [], sampleRateHz),
+  ...spoken(WORDS[name], voice, sampleRateHz),
+];
+
+/** How many people are in the call, the phone counted. */
+export const countFrames = (people: number, voice: Voice, sampleRateHz: SampleRateHz): readonly Int16Array[] =>
+  spoken(countPrompts(people), voice, sampleRateHz);
 
 /** Music for who waits; to be played again and again. */
 export const musicFrames = (sampleRateHz: SampleRateHz): readonly Int16Array[] =>

@@ -2,18 +2,16 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-import { type Language, LANGUAGES } from "../dialin/language.ts";
+import type { Voice } from "../calls/voice.ts";
 import { type SpokenPromptName, spokenPromptNames } from "../dialin/spoken-prompts.ts";
+import { type Language, LANGUAGES } from "../numbering/language.ts";
 import { createDownsampler, createUpsampler } from "./codecs/resample.ts";
 import { readWav, type WavAudio } from "./codecs/wav.ts";
 import { FRAME_MS, type SampleRateHz, samplesPerFrame } from "./frame.ts";
 
-/** One recording: words in a language, from the administrator's folder where it has them. */
-export interface Recording {
+/** One recording: words in a language, from the administrator's folder where it has them; mono, 8 or 16 kHz, PCM16, A-law or µ-law. */
+export interface Recording extends Voice {
   readonly name: SpokenPromptName;
-  readonly language: Language;
-  /** Holds `<language>/<name>.wav` for what is to sound otherwise than shipped; mono, 8 or 16 kHz, PCM16, A-law or µ-law. */
-  readonly folder?: string;
 }
 
 const SHIPPED_FOLDER = fileURLToPath(new URL("./prompts/", import.meta.url));

@@ -112,7 +112,7 @@ export const createWorkerHost = (deps: WorkerHostDeps): WorkerHost => {
       case "setHeld":
       case "setMuted":
       case "prompt":
-      case "promptNumber":
+      case "promptCount":
       case "stopMusic":
         return runOnPhone(conferenceOf(request.callId).phone(request.callId), request);
       case "leave":
@@ -160,7 +160,7 @@ const causeOf = (error: GatewayError): string | undefined =>
 
 type PhoneRequest = Extract<
   WorkerRequest,
-  { type: "bridge" | "setHeld" | "setMuted" | "prompt" | "promptNumber" | "stopMusic" }
+  { type: "bridge" | "setHeld" | "setMuted" | "prompt" | "promptCount" | "stopMusic" }
 >;
 
 const runOnPhone = (phone: PhoneControls, request: PhoneRequest): void => {
@@ -173,8 +173,8 @@ const runOnPhone = (phone: PhoneControls, request: PhoneRequest): void => {
       return phone.setMuted(request.muted);
     case "prompt":
       return phone.prompt(request.name);
-    case "promptNumber":
-      return phone.promptNumber(request.value);
+    case "promptCount":
+      return phone.promptCount(request.people);
     case "stopMusic":
       return phone.stopMusic();
   }
@@ -188,7 +188,7 @@ const runInLobby = async (
     case "enterLobby":
       return lobby.enter(request.callId, request.media);
     case "sayInLobby":
-      return lobby.say(request.callId, request.recordings, request.token);
+      return lobby.say(request.callId, request.recordings, request.token, request.music);
     case "leaveLobby":
       return lobby.leave(request.callId);
   }

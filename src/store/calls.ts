@@ -1,7 +1,8 @@
 import type { DatabaseSync } from "node:sqlite";
 import { z } from "zod";
+import type { CallStore } from "../calls/call-store.ts";
 import { OUTCOMES } from "../calls/outcome.ts";
-import type { CallRecord, CallStore } from "../calls/ports.ts";
+import type { CallRecord } from "../calls/ports.ts";
 import { type E164, type Extension, callId, ghostUserId, legId, roomId, trunkId, userId } from "../ids.ts";
 
 const number = z.discriminatedUnion("kind", [

@@ -1,7 +1,7 @@
 import type { DatabaseSync } from "node:sqlite";
 import { z } from "zod";
 import type { ConferenceStore, DialinConference } from "../dialin/conference.ts";
-import { LANGUAGES } from "../dialin/language.ts";
+import { LANGUAGES } from "../numbering/language.ts";
 import { conferenceId, roomId } from "../ids.ts";
 
 const row = z.object({

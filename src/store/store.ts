@@ -1,8 +1,10 @@
-import type { CallStore } from "../calls/ports.ts";
+import type { CallStore } from "../calls/call-store.ts";
+import type { RoomLocks } from "../calls/moderation-ports.ts";
 import type { ConferenceStore } from "../dialin/conference.ts";
 import { createCallStore } from "./calls.ts";
 import { createConferenceStore } from "./conferences.ts";
 import { openDatabase } from "./database.ts";
+import { createRoomLocks } from "./locks.ts";
 import { createIdempotencyStore, type IdempotencyStore } from "./idempotency.ts";
 import {
   createGhostIdentityStore,
@@ -21,6 +23,7 @@ export interface Store {
   readonly identities: GhostIdentityStore;
   readonly idempotency: IdempotencyStore;
   readonly conferences: ConferenceStore;
+  readonly locks: RoomLocks;
   /** Nothing may be called after this. */
   close(): void;
 }
@@ -41,6 +44,7 @@ export const openStore = ({
     identities: createGhostIdentityStore(database),
     idempotency: createIdempotencyStore(database, nowMs),
     conferences: createConferenceStore(database),
+    locks: createRoomLocks(database),
     close: () => database.close(),
   };
 };

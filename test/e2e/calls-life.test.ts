@@ -190,6 +190,29 @@ test(
 );
 
 test(
+  "a phone that has to confirm is heard, and hears the call, only when it has pressed 1",
+  async () => {
+    const { lab, alice } = scene;
+    const phone = lab.phones["1001"];
+    phone.answerMode = "auto";
+    const ghost = lab.gateway.ghost("1001");
+    const roomId = await scene.createRoom({ encrypted: true });
+    await using atAlice = await scene.join(alice, roomId, TONES_HZ.alice);
+    await atAlice.sendMessage("!phone add 1001 confirm");
+    await phone.waitForEstablished();
+    await memberStaysDeaf(atAlice, phone.toneHz, 1000);
+    expect(await scene.calls(roomId)).toMatchObject([{ state: "connecting" }]);
+    await phone.press("1");
+    await allHear([
+      [memberEar(atAlice, ghost), phone.toneHz],
+      [phoneEar(phone), TONES_HZ.alice],
+    ]);
+    await phone.hangup();
+  },
+  TIMEOUT_MS,
+);
+
+test(
   "a call ends after the longest time that a call may take",
   async () => {
     const ended = await scene.waitForEnd(longCall.call_id, MAX_CALL_MS + 10_000);

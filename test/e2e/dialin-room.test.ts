@@ -1,11 +1,13 @@
 // A phone dials a number that leads to a room, on the real stack: who it is there, when it is answered, what is heard, and what is left.
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, expect, test } from "@jest/globals";
 
-import { TONES_HZ } from "../../deploy/lab/audio/tone.ts";
+import { TONES_HZ, writeToneWav } from "../../deploy/lab/audio/tone.ts";
 import type { LabMember } from "../../deploy/lab/member/member.ts";
-import { allHear, memberEar, nowMs, phoneEar, phoneRecorded, staysDeaf } from "../support/e2e/audio.ts";
 import { dialUntilItRings, untilMuted } from "../support/e2e/dialin.ts";
-import { displayNameOf, roomHand } from "../support/e2e/rooms.ts";
+import { allHear, hasHeard, memberEar, nowMs, phoneEar, phoneRecorded, staysDeaf } from "../support/e2e/audio.ts";
+import { displayNameOf, type RoomHand, roomHand } from "../support/e2e/rooms.ts";
 import { until } from "../support/e2e/until.ts";
 import { type Scene, startScene } from "../support/e2e/scene.ts";
 
@@ -15,23 +17,41 @@ const HEARD_WITHIN_MS = 1000;
 const HEARING_WITHIN_MS = 2000;
 /** First note of the music for who waits alone. */
 const MUSIC_HZ = 330;
-/** Tone that counts. */
-const COUNT_HZ = 880;
+/** The administrator's own recordings: tones in place of words. */
+const WORDS_HZ = {
+  "number-2": 1700,
+  "nobody-here": 1900,
+  "waiting-for-moderator": 2100,
+} as const;
 
 let scene: Scene;
 let plain: string;
 let encrypted: string;
+/** Phones have to knock: the bot may not invite. */
+let guarded: string;
 
 beforeAll(async () => {
   scene = await startScene();
-  [plain, encrypted] = await Promise.all([
+  [plain, encrypted, guarded] = await Promise.all([
     scene.createRoom({ encrypted: false }),
     scene.createRoom({ encrypted: true }),
+    scene.createRoom({ encrypted: false, powerLevels: { invite: 50 } }),
   ]);
+  const { alice } = scene;
+  await roomHand(scene.lab, guarded, alice).putState(alice, "m.room.join_rules", "", { join_rule: "knock" });
+  const prompts = join(scene.lab.folder, "prompts");
+  await mkdir(join(prompts, "en"), { recursive: true });
+  for (const [name, frequencyHz] of Object.entries(WORDS_HZ)) {
+    const tone = { frequencyHz, sampleRateHz: 8000, levelDbfs: -12, seconds: 0.6 };
+    await writeToneWav(join(prompts, `en/${name}.wav`), tone);
+  }
   await scene.lab.gateway.reconfigure({
+    // Phones are spoken to with the menu's recordings, whether they came through it or not.
+    menu: { numbers: ["8560"], prompts },
     dispatch_rules: [
       { name: "plain", numbers: ["8500"], room: plain },
       { name: "encrypted", numbers: ["8501"], room: encrypted },
+      { name: "guarded", numbers: ["8503"], room: guarded },
       { name: "gone", numbers: ["8502"], room: "!gone:example.org" },
     ],
   });
@@ -163,6 +183,7 @@ test(
     const room = roomHand(lab, plain, alice);
     await phone.dial("8500");
     await phone.waitForEstablished();
+    await hasHeard(phoneRecorded(phone), WORDS_HZ["nobody-here"]);
     await phoneEar(phone).hear(MUSIC_HZ);
     await room.waitForNotice(lab.gateway.botUserId, "1001 has called this room and waits in its call");
     const notifications = (await room.timeline()).filter(
@@ -207,9 +228,69 @@ test(
     await until("no hand", async () => ((await reactions()).length === 0 ? true : undefined));
 
     await phone.press("*0");
-    // Two are in the call: two high tones.
-    await phoneEar(phone).hear(COUNT_HZ);
+    await hasHeard(phoneRecorded(phone), WORDS_HZ["number-2"]);
     await phone.hangup();
+  },
+  TIMEOUT_MS,
+);
+
+/** It was answered, hears that it has to wait, and then music. */
+const waitsAtDoor = async (number: string, room: RoomHand): Promise<void> => {
+  const { lab } = scene;
+  const phone = lab.phones["1001"];
+  await phone.dial(number);
+  await phone.waitForEstablished();
+  await room.waitForNotice(lab.gateway.botUserId, "1001 asks to join this call by phone");
+  await hasHeard(phoneRecorded(phone), WORDS_HZ["waiting-for-moderator"]);
+  await phoneEar(phone).hear(MUSIC_HZ);
+};
+
+test(
+  "where the bot may not invite, a caller knocks and waits; it is in the call when a moderator accepts the request",
+  async () => {
+    const { lab, alice } = scene;
+    const phone = lab.phones["1001"];
+    const ghost = lab.gateway.ghost("1001");
+    const what = { roomId: guarded, ghost, witness: alice };
+    const room = roomHand(lab, guarded, alice);
+    await using atAlice = await scene.join(alice, guarded, TONES_HZ.alice);
+    await waitsAtDoor("8503", room);
+    await scene.waitForRoomMembership(what, "knock");
+    await room.invite(alice, ghost);
+    await expectBothHear(atAlice, ghost);
+    await phone.hangup();
+    await scene.waitForRoomMembership(what, "leave");
+
+    await waitsAtDoor("8503", room);
+    await scene.waitForRoomMembership(what, "knock");
+    await phone.hangup();
+    await scene.waitForRoomMembership(what, "leave");
+  },
+  TIMEOUT_MS,
+);
+
+test(
+  "moderators lock the call, let a caller in by a reaction, mute it and drop it",
+  async () => {
+    const { lab, alice } = scene;
+    const phone = lab.phones["1001"];
+    const ghost = lab.gateway.ghost("1001");
+    const bot = lab.gateway.botUserId;
+    const room = roomHand(lab, plain, alice);
+    await using atAlice = await scene.join(alice, plain, TONES_HZ.alice);
+    await room.say(alice, "!phone lock");
+    await room.waitForNotice(bot, "Locked:");
+    await waitsAtDoor("8500", room);
+    await room.react(alice, "asks to join this call by phone", "✅");
+    await expectBothHear(atAlice, ghost);
+    await room.say(alice, "!phone unlock");
+    await room.say(alice, "!phone mute 1001");
+    await room.waitForNotice(bot, "Muted 1001.");
+    await untilMuted(phone, atAlice);
+    await phone.press("*6");
+    await expectBothHear(atAlice, ghost);
+    await room.say(alice, "!phone drop 1001");
+    await phone.waitForClosed();
   },
   TIMEOUT_MS,
 );

@@ -38,6 +38,8 @@ describe("calls", () => {
     expect(api.calls.added).toEqual([
       { roomId: ROOM, number: "+33140506070", subject: { kind: "token", name: "crm" }, via: "api" },
     ]);
+    await api.request("POST", "/api/v1/calls", { body: { ...addCall, confirm: "key" } });
+    expect(api.calls.added.at(-1)).toMatchObject({ confirm: "key" });
     const shown = await api.request("GET", "/api/v1/calls/call-1");
     expect(shown.body).toEqual(added.body);
     const ended = await api.request("DELETE", "/api/v1/calls/call-1");

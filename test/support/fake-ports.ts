@@ -5,7 +5,6 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type {
   CallRecord,
-  CallStore,
   DialRequest,
   IncomingCall,
   LegFact,
@@ -19,10 +18,12 @@ import type {
   RtcFact,
   SfuAccess,
 } from "../../src/calls/ports.ts";
+import type { CallStore } from "../../src/calls/call-store.ts";
 import type { CallServiceDeps } from "../../src/calls/call-service.ts";
+import type { RoomLocks } from "../../src/calls/moderation-ports.ts";
 import type { Outcome } from "../../src/calls/outcome.ts";
 import { GatewayError } from "../../src/errors.ts";
-import type { LegId } from "../../src/ids.ts";
+import type { LegId, RoomId } from "../../src/ids.ts";
 import { roomId, userId } from "../../src/ids.ts";
 import type { Log } from "../../src/log.ts";
 import { createManualClock, type ManualClock } from "./manual-clock.ts";
@@ -47,6 +48,7 @@ export const aRoomView = (changes: Partial<RoomView> = {}): RoomView => ({
   botCanInvite: true,
   canKick: () => false,
   isBanned: () => false,
+  mayJoin: () => false,
   ...changes,
 });
 
@@ -103,6 +105,14 @@ const createStore = (): CallStore & { readonly saved: CallRecord[] } => {
   };
 };
 
+export const createMemoryLocks = (): RoomLocks => {
+  const locked = new Set<string>();
+  return {
+    isLocked: (room) => locked.has(room),
+    set: (room, isLocked) => void (isLocked ? locked.add(room) : locked.delete(room)),
+  };
+};
+
 export interface FakeWorld {
   readonly clock: ManualClock;
   readonly ports: Omit<
@@ -129,6 +139,8 @@ export interface FakeWorld {
   /** The next operation of this name fails with this code. */
   failNext(name: OperationName | ReleaseName, error: GatewayError): void;
   setRoom(view: RoomPort["viewAsBot"]): void;
+  /** A room is replaced by another. */
+  follow(from: RoomId, to: RoomId): void;
   /** Lets everything that is settled come through. */
   flush(): Promise<void>;
 }
@@ -148,6 +160,7 @@ export const createFakeWorld = ({ mode }: { readonly mode: "auto" | "manual" }):
   const calls: string[] = [];
   const transitions: CallRecord[] = [];
   const pending: Pending[] = [];
+  const successors = new Map<RoomId, RoomId>();
   const failures: [string, GatewayError][] = [];
   let view: RoomPort["viewAsBot"] = async () => aRoomView();
 
@@ -201,6 +214,7 @@ export const createFakeWorld = ({ mode }: { readonly mode: "auto" | "manual" }):
     pending,
     open: () => ({ legs: legs.size, ghosts: ghosts.size, memberships: memberships.size, media: media.size }),
     failNext: (name, error) => failures.push([name, error]),
+    follow: (from, to) => void successors.set(from, to),
     setRoom: (next) => {
       view = next;
     },
@@ -212,7 +226,20 @@ export const createFakeWorld = ({ mode }: { readonly mode: "auto" | "manual" }):
       store,
       log: quietLog,
       observer: { transition: (record) => transitions.push(record), audio: () => undefined },
+      locks: createMemoryLocks(),
+      door: {
+        wayInto: () => "open",
+        knock: async (_room, ghost) => void calls.push(`knock ${ghost}`),
+        withdraw: async (_room, ghost) => void calls.push(`withdraw ${ghost}`),
+        invite: async (_room, ghost) => void calls.push(`invite ${ghost}`),
+        announce: async (_room, { name }) => {
+          calls.push(`announce ${name}`);
+          return `$announcement of ${name}`;
+        },
+      },
       rooms: {
+        newestOf: (room) => successors.get(room) ?? room,
+        isModerator: (_room, user) => user === ALICE,
         viewAsBot: (room) => view(room),
         // As the real one: what the bot knows, else what the ghost sees.
         viewAsGhost: async (room) => {
@@ -277,7 +304,7 @@ export const createFakeWorld = ({ mode }: { readonly mode: "auto" | "manual" }):
         setHeld: async (_call, held) => void calls.push(held ? "hold" : "resume"),
         prompt: async (_call, name) => void calls.push(`prompt ${name}`),
         setMuted: async (_call, muted) => void calls.push(muted ? "mute" : "unmute"),
-        promptNumber: async (_call, value) => void calls.push(`prompt ${value}`),
+        promptCount: async (_call, people) => void calls.push(`prompt ${people}`),
         stopMusic: async () => void calls.push("stop music"),
         setKey: () => undefined,
         setMembers: () => undefined,

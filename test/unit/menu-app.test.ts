@@ -2,7 +2,7 @@ import { describe, expect, test } from "@jest/globals";
 import type { CallerAsSaid, IncomingCall, SipPort } from "../../src/calls/ports.ts";
 import { legId, trunkId } from "../../src/ids.ts";
 import type { LobbyPort } from "../../src/media/lobby-port.ts";
-import { createDialin } from "../../src/menu-app.ts";
+import { createDesk, createDialin } from "../../src/menu-app.ts";
 import { openStore } from "../../src/store/store.ts";
 import { createTestLog } from "../support/log.ts";
 import { createManualClock } from "../support/manual-clock.ts";
@@ -52,9 +52,17 @@ const firstWords = async (
     },
     leave: async () => {},
   };
-  dialinOf(menu)
-    ?.desk(sip, lobby)
-    .onIncoming(() => {});
+  const door = { approach: () => undefined };
+  const { log } = createTestLog();
+  createDesk({
+    config: load(configWith(menu)),
+    dialin: dialinOf(menu),
+    sip,
+    lobby,
+    door,
+    clock: createManualClock(),
+    log,
+  }).onIncoming(() => {});
   ring({ legId: legId("leg"), trunkId: trunkId(trunk), called, caller });
   await new Promise((resolve) => setImmediate(resolve));
   return words;

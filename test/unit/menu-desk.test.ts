@@ -1,5 +1,7 @@
-import { expect, test } from "@jest/globals";
+import { describe, expect, test } from "@jest/globals";
 import type { IncomingCall, LegFact, LegMedia, SipPort } from "../../src/calls/ports.ts";
+import type { DoorAnswer, DoorVisit } from "../../src/calls/door.ts";
+import type { PinCheck } from "../../src/dialin/pin-check.ts";
 import { GatewayError } from "../../src/errors.ts";
 import { legId, roomId, trunkId } from "../../src/ids.ts";
 import type { LobbyFact, LobbyPort } from "../../src/media/lobby-port.ts";
@@ -22,7 +24,14 @@ const incoming = (called: string, leg = LEG): IncomingCall => ({
 const flush = () => new Promise((resolve) => setImmediate(resolve));
 
 /** The ports as the desk sees them; what it asks of them is written down. */
-const start = ({ maxCallers = 10, renew = async () => RENEWED } = {}) => {
+const check: PinCheck = async ({ conference, pin }) =>
+  conference === "123456" && pin === "11112222" ? { roomId: ROOM } : undefined;
+
+const start = ({
+  maxCallers = 10,
+  renew = async () => RENEWED,
+  approach = (): DoorVisit | undefined => undefined,
+} = {}) => {
   const asked: string[] = [];
   const facts = new Map<string, (fact: LegFact) => void>();
   let ring: (call: IncomingCall) => void = () => {};
@@ -50,10 +59,10 @@ const start = ({ maxCallers = 10, renew = async () => RENEWED } = {}) => {
       asked.push(`enter ${media.kind === "asterisk-websocket" ? media.url : ""}`);
       inLobby = onFact;
     },
-    say: async (_, recordings, given) => {
+    say: async (_, recordings, given, followedBy) => {
       token = given;
       asked.push(
-        `say ${recordings.map(({ language, name, folder }) => `${folder ?? ""}${language}:${name}`).join(" ")}`,
+        `say ${recordings.map(({ language, name, folder }) => `${folder ?? ""}${language}:${name}`).join(" ")}${followedBy === undefined ? "" : ` +${followedBy}`}`,
       );
     },
     leave: async () => void asked.push("leave lobby"),
@@ -63,10 +72,11 @@ const start = ({ maxCallers = 10, renew = async () => RENEWED } = {}) => {
   const desk = createMenuDesk({
     sip,
     lobby,
-    check: async ({ conference, pin }) =>
-      conference === "123456" && pin === "11112222" ? { roomId: ROOM } : undefined,
     menuFor: ({ called }) =>
-      called === "8600" ? { setup: { language: "fr" }, promptFolder: "/own/", caller: "+33612345678" } : undefined,
+      called === "8600"
+        ? { setup: { language: "fr" }, check, promptFolder: "/own/", caller: "+33612345678" }
+        : undefined,
+    door: { approach },
     maxCallers,
     maxDurationMs: 1000,
     clock: createManualClock(),
@@ -132,7 +142,7 @@ test("a caller is answered, hears the menu, tells room and PIN, and comes out as
   await keys("11112222#");
   await flush();
   expect(asked.slice(4)).toEqual(["say /own/fr:ask-pin", "say ", "leave lobby"]);
-  expect(admitted).toEqual([{ ...incoming("8600"), admittedTo: ROOM }]);
+  expect(admitted).toEqual([{ ...incoming("8600"), admittedTo: ROOM, language: "fr" }]);
 
   const facts: LegFact[] = [];
   desk.accept({ legId: LEG, maxDurationMs: 5 }, (fact) => facts.push(fact));
@@ -149,6 +159,17 @@ test("a caller is answered, hears the menu, tells room and PIN, and comes out as
   expect(facts.at(-1)).toMatchObject({ type: "leg.ended", outcome: "completed" });
   // Nothing was accepted or answered twice.
   expect(asked.filter((line) => /^(accept|answer)/.test(line))).toHaveLength(2);
+});
+
+test("a # that comes after a complete PIN is not the call's, a later one is", async () => {
+  const { desk, keys } = await inMenu();
+  await keys("123456#11112222#");
+  await flush();
+  const heard: LegFact[] = [];
+  desk.accept({ legId: LEG, maxDurationMs: 5 }, (fact) => heard.push(fact));
+  await flush();
+  await keys("##");
+  expect(heard.filter(({ type }) => type === "leg.dtmf")).toHaveLength(1);
 });
 
 test("three wrong PINs: goodbye, and the call ends so", async () => {
@@ -237,4 +258,67 @@ test("the log tells neither number nor PIN", async () => {
   await keys("123456#11112222#");
   expect(lines.length).toBeGreaterThan(1);
   expect(JSON.stringify(lines)).not.toMatch(/11112222|33612345678/);
+});
+
+describe("the door of the room", () => {
+  const withDoor = () => {
+    const answer = Promise.withResolvers<DoorAnswer>();
+    const left: string[] = [];
+    const approach = (): DoorVisit => ({
+      roomId: ROOM,
+      voice: { language: "de" },
+      answer: answer.promise,
+      leave: () => left.push("left"),
+    });
+    return { approach, left, answer: answer.resolve };
+  };
+  const atDoor = async () => {
+    const door = withDoor();
+    const world = start({ approach: door.approach });
+    world.ring(incoming("8500"));
+    world.fact({ type: "leg.mediaReady", media: MEDIA });
+    await flush();
+    return { ...world, ...door };
+  };
+
+  test("a caller who has to wait is answered, told so, and hears music; admitted, it is a call to that room", async () => {
+    const { asked, admitted, answer } = await atDoor();
+    expect(asked.at(-1)).toBe("say de:waiting-for-moderator +music");
+    expect(admitted).toEqual([]);
+    answer("invited");
+    await flush();
+    expect(asked.at(-1)).toBe("leave lobby");
+    expect(admitted).toEqual([{ ...incoming("8500"), admittedTo: ROOM, language: "de", isInvited: true }]);
+  });
+
+  test("who is refused is told so before the call ends", async () => {
+    const { asked, admitted, answer, said } = await atDoor();
+    answer("refused");
+    await flush();
+    expect(asked.at(-1)).toBe("say de:not-admitted de:goodbye");
+    said();
+    await flush();
+    expect(asked.at(-1)).toBe(`hangup ${LEG} not-permitted`);
+    expect(admitted).toEqual([]);
+  });
+
+  test("who hangs up waits no longer", async () => {
+    const { fact, left, answer, admitted } = await atDoor();
+    fact({ type: "leg.ended", outcome: "completed", cause: {}, tryNextTrunk: false });
+    answer("admitted");
+    await flush();
+    expect([left, admitted]).toEqual([["left"], []]);
+  });
+
+  test("a right PIN leads to the door as well", async () => {
+    const { approach, answer } = withDoor();
+    const { asked, admitted, keys } = await inMenu({ approach });
+    await keys("123456#");
+    await keys("11112222#");
+    await flush();
+    expect(asked.at(-1)).toBe("say de:waiting-for-moderator +music");
+    answer("admitted");
+    await flush();
+    expect(admitted).toEqual([{ ...incoming("8600"), admittedTo: ROOM, language: "de", isInvited: false }]);
+  });
 });

@@ -1,5 +1,6 @@
 /** Numbers, and who may dial which. */
 import { z } from "zod";
+import { CONFIRM } from "../../calls/voice.ts";
 import { checkNumberPlan, type NumberPlan } from "../../numbering/number-plan.ts";
 import { NUMBER_CLASSES } from "../../numbering/phone-number.ts";
 import { duration, key, oneOf, pattern, text, wholeNumber } from "../values.ts";
@@ -116,11 +117,15 @@ export const calls = z
     ),
     alone_timeout: key(
       duration("1s", "1h").prefault("60s"),
-      "How long phones stay after the last member that is not a phone has left; they are told by a tone.",
+      "How long phones stay after the last member that is not a phone has left; they are told.",
+    ),
+    confirm: key(
+      oneOf(CONFIRM).default("none"),
+      "Whether called phones have to press 1 before they are in the call, so that no voicemail greeting is. Commands (`!phone add NUMBER confirm`) and the API can ask for it call by call.",
     ),
     waiting_timeout: key(
       duration("10s", "4h").prefault("10m"),
-      "How long a phone that called an empty room waits, with music, for somebody to join.",
+      "How long a phone that called an empty room, or has to be let in, waits with music.",
     ),
   })
   .prefault({});

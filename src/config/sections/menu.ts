@@ -1,7 +1,7 @@
 /** The menu that phones dial to get into a room by its number and PIN. */
 import { z } from "zod";
 import { PIN_DIGITS } from "../../dialin/conference.ts";
-import { LANGUAGES } from "../../dialin/language.ts";
+import { LANGUAGES } from "../../numbering/language.ts";
 import { dialable, key, oneOf, text, wholeNumber } from "../values.ts";
 
 export const menu = z.strictObject({

@@ -1,5 +1,6 @@
 /** Trunks and the SIP engines behind them. */
 import { z } from "zod";
+import { LANGUAGES } from "../../numbering/language.ts";
 import { dialable, flag, httpUrl, key, matrixUser, oneOf, pattern, secret, text, wholeNumber } from "../values.ts";
 import { numberClass, numberPrefix } from "./dialling.ts";
 import { trunkInbound } from "./inbound.ts";
@@ -50,6 +51,21 @@ const trunkName = (example: string) =>
     { example },
   );
 
+const trunkPrompts = z
+  .strictObject({
+    language: key(
+      z.exactOptional(oneOf(LANGUAGES)),
+      "Language for phones whose number does not tell one (an extension, a foreign country). Default: `menu.language`, else en.",
+      { example: "fr" },
+    ),
+    folder: key(
+      z.exactOptional(text("a folder")),
+      "Folder with recordings of your own: `en/greeting.wav` and so on, as in src/media/prompts/. What is missing there is ours. Default: `menu.prompts`.",
+      { example: "prompts", path: true },
+    ),
+  })
+  .prefault({});
+
 const trunkKeys = {
   routes: key(
     z.array(route).min(1, { error: "expected at least one route: without one no number goes through this trunk" }),
@@ -63,6 +79,7 @@ const trunkKeys = {
   ),
   caller_id: key(callerId, "Whom the called phone sees."),
   inbound: key(trunkInbound, "Calls of this trunk to us. Where they go: `dispatch_rules`."),
+  prompts: key(trunkPrompts, "What phones of this trunk hear from us."),
 };
 
 const asteriskTrunk = z.strictObject({

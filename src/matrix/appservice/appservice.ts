@@ -1,29 +1,38 @@
 import type { Router } from "express";
+import type { DoorPort } from "../../calls/moderation-ports.ts";
 import type { CallService, NoticePort, PolicyPort, RoomPort } from "../../calls/ports.ts";
 import type { Conferences } from "../../dialin/conferences.ts";
-import { GatewayError, toGatewayError } from "../../errors.ts";
-import { serverOf, type CallId, type GhostUserId, type RoomId, type UserId } from "../../ids.ts";
+import { type CallId, type GhostUserId, type RoomId, type UserId } from "../../ids.ts";
 import type { Log } from "../../log.ts";
 import { formatNumber } from "../../numbering/format.ts";
 import { parseGhost } from "../../numbering/ghost-id.ts";
 import type { NumberPlan } from "../../numbering/number-plan.ts";
 import type { CrossSigning } from "../crypto/cross-signing.ts";
 import { type Homeserver, matrixPath } from "../homeserver.ts";
-import { maskGhosts } from "../mask.ts";
 import { roomStateOf } from "../room/room-state.ts";
 import { createRooms } from "../room/rooms.ts";
 import { watchUnreadableMembers } from "../room/unreadable-members.ts";
-import { viewOf } from "../room/view.ts";
+import { createAnswering } from "./answering.ts";
 import { createBot, type Bot } from "./bot.ts";
-import type { BotMessage } from "./bot-events.ts";
-import { createCommands, parseCommand } from "./commands.ts";
-import { createDialinCommands, type DialinCommandsDeps, type DialinMessage } from "./dialin-commands.ts";
+import { createDoor } from "./door.ts";
+import { createDoorReactions, createModeratorCommands } from "./moderator-commands.ts";
+import { createCommands } from "./commands.ts";
+import {
+  createDialinCommands,
+  DIALIN_EVENT,
+  type DialinCommandsDeps,
+  type DialinMessage,
+  dialinState,
+  noDialin,
+} from "./dialin-commands.ts";
 import { createInvites } from "./invites.ts";
 import { createMembership } from "./membership.ts";
 import type { Namespace } from "./namespace.ts";
-import { createNotices, NOT_ENCRYPTED_TEXT, UNREADABLE_MEMBER_TEXT } from "./notices.ts";
+import { createNotices } from "./notices.ts";
 import { createRemovals } from "./removals.ts";
 import { createAppserviceRouter, type TransactionLog } from "./transactions.ts";
+import { createUnreadableNotice } from "./unreadable-notice.ts";
+import { createUpgrades } from "./upgrades.ts";
 import { createUserQuery } from "./user-query.ts";
 import { createUsers, type GhostStore, type Users } from "./users.ts";
 
@@ -54,6 +63,7 @@ export interface Appservice {
   readonly users: Users;
   readonly rooms: RoomPort;
   readonly notices: NoticePort;
+  readonly door: DoorPort;
   /** Tells the room, once per member, that phones cannot hear members whose memberships cannot be decrypted. */
   tellUnreadable(room: RoomId, users: readonly UserId[]): void;
   /** Connects what the homeserver and the people say with the calls, which are made in between because they need rooms and notices. */
@@ -64,6 +74,12 @@ export interface Appservice {
     start(): Promise<void>;
   };
 }
+
+const dialinCommands = (
+  dialin: AppserviceDeps["dialin"],
+  deps: Omit<DialinCommandsDeps, "conferences" | "numbers">,
+): ((message: DialinMessage) => Promise<string>) =>
+  dialin === undefined || dialin.numbers.length === 0 ? noDialin : createDialinCommands({ ...deps, ...dialin });
 
 /** The Matrix side of the gateway that is not about one call: users, bot, rooms, and what the homeserver tells. */
 export const createAppservice = (deps: AppserviceDeps): Appservice => {
@@ -83,17 +99,11 @@ export const createAppservice = (deps: AppserviceDeps): Appservice => {
     log,
   });
 
-  const toldUnreadable = new Set<string>();
-  const tellUnreadable = (room: RoomId, users: readonly UserId[]): void => {
-    const who = users.filter((user) => !toldUnreadable.has(`${room} ${user}`));
-    if (who.length === 0) return;
-    for (const user of who) toldUnreadable.add(`${room} ${user}`);
-    log.warn({ roomId: room, members: who.length }, "memberships of a call cannot be decrypted");
-    deps.onUnreadableMembers(room, who.length);
-    bot.say(room, UNREADABLE_MEMBER_TEXT).catch((thrown: unknown) => {
-      log.warn({ roomId: room, code: toGatewayError(thrown).code }, "notice not sent");
-    });
-  };
+  const tellUnreadable = createUnreadableNotice({
+    say: (room, text) => bot.say(room, text),
+    onUnreadable: deps.onUnreadableMembers,
+    log,
+  });
 
   const rooms = createRooms({
     homeserver,
@@ -110,7 +120,25 @@ export const createAppservice = (deps: AppserviceDeps): Appservice => {
     nowMs,
   });
 
-  const notices = createNotices({ sayAsBot: (room, text) => bot.say(room, text), sayAsGhost: deps.sayAsGhost, log });
+  const sayAsBot = async (room: RoomId, text: string): Promise<boolean> => (await bot.say(room, text)) !== undefined;
+  const notices = createNotices({ sayAsBot, sayAsGhost: deps.sayAsGhost, log });
+
+  const door = createDoor({
+    homeserver,
+    botUserId,
+    stateOf: (room) => {
+      const synced = bot.room(room);
+      return synced === undefined ? undefined : roomStateOf(synced);
+    },
+    users,
+    membership,
+    say: (room, text) => bot.say(room, text),
+  });
+
+  const writeState = async (room: RoomId, type: string, content: object): Promise<void> => {
+    const path = `${matrixPath("client/v3", "rooms", room, "state", type)}/`;
+    await homeserver.request({ method: "PUT", path, body: content, as: { userId: botUserId } });
+  };
 
   const routerFor = (calls: CallService): Router => {
     const onInvite = createInvites({
@@ -121,17 +149,27 @@ export const createAppservice = (deps: AppserviceDeps): Appservice => {
       users,
       membership,
       noticeAsGhost: deps.noticeAsGhost,
-      sayAsBot: (room, text) => bot.say(room, text),
+      sayAsBot,
       rejectionLimit,
       log,
     });
     const onRemoval = createRemovals({ namespace, calls });
+    const onUpgrade = createUpgrades({
+      homeserver,
+      botUserId,
+      membership,
+      conferences: deps.dialin?.conferences,
+      onFollowed: (room, conferenceId) =>
+        writeState(room, DIALIN_EVENT, dialinState(deps.dialin?.numbers, conferenceId)),
+      log,
+    });
     return createAppserviceRouter({
       hsToken: deps.hsToken,
       transactionLog: deps.transactionLog,
       onEvent: async (event) => {
         onRemoval(event);
         await onInvite(event);
+        await onUpgrade(event);
       },
       hasUser: createUserQuery({ numberPlan, serverName }),
       onMalformed: deps.onMalformedEvents,
@@ -139,49 +177,26 @@ export const createAppservice = (deps: AppserviceDeps): Appservice => {
     });
   };
 
-  /** From what the bot has synced: no request, and no live call needed. */
-  const isModerator = (room: RoomId, user: UserId): boolean => {
-    const synced = bot.room(room);
-    if (synced === undefined) return false;
-    const context = { roomId: room, botUserId, ghost: "", isGhost, nowMs: nowMs() };
-    return viewOf(roomStateOf(synced), context).canKick(user);
-  };
-
-  const dialinDeps = (conferences: Conferences, numbers: readonly string[]): DialinCommandsDeps => ({
-    conferences,
-    numbers,
-    isModerator,
-    isEncrypted: (room) => bot.room(room)?.hasEncryptionStateEvent() ?? false,
-    sayPrivately: (user, text) => bot.sayPrivately(user, text),
-    writeState: async (room, type, content) => {
-      const path = `${matrixPath("client/v3", "rooms", room, "state", type)}/`;
-      await homeserver.request({ method: "PUT", path, body: content, as: { userId: botUserId } });
-    },
-    log,
-  });
-
-  const noDialin = async (_message: DialinMessage): Promise<string> => {
-    throw new GatewayError("BAD_REQUEST", "This gateway has no dial-in number: its administrator can set one up.");
-  };
+  const isModerator = (room: RoomId, user: UserId): boolean => rooms.isModerator(room, user);
+  const sayPrivately = (user: UserId, text: string): Promise<void> => bot.sayPrivately(user, text);
 
   const startWith = async (calls: CallService): Promise<void> => {
-    const { conferences, numbers = [] } = deps.dialin ?? {};
-    const dialin =
-      conferences === undefined || numbers.length === 0
-        ? noDialin
-        : createDialinCommands(dialinDeps(conferences, numbers));
-    const run = createCommands({ calls, dialin, numberPlan, nowMs, log });
-    const answer = async ({ room, sender, body, trustworthy }: BotMessage): Promise<void> => {
-      const command = parseCommand(body);
-      if (command === undefined || !policy.isKnownServer(serverOf(sender))) return;
-      try {
-        await bot.say(room, trustworthy ? await run({ room, sender, command }) : NOT_ENCRYPTED_TEXT);
-      } catch (thrown) {
-        const { code, message } = toGatewayError(thrown);
-        log.warn({ code, roomId: room }, `a command was not answered: ${maskGhosts(message)}`);
-      }
-    };
-    await bot.start((message) => void answer(message));
+    const dialin = dialinCommands(deps.dialin, {
+      isModerator,
+      isEncrypted: (room) => bot.room(room)?.hasEncryptionStateEvent() ?? false,
+      sayPrivately,
+      writeState,
+      log,
+    });
+    const moderate = createModeratorCommands({ calls, isModerator, sayPrivately, numberPlan, log });
+    const answering = createAnswering({
+      say: (room, text) => bot.say(room, text),
+      isKnownServer: (server) => policy.isKnownServer(server),
+      run: createCommands({ calls, dialin, moderate, numberPlan, nowMs, log }),
+      react: createDoorReactions({ calls, log }),
+      log,
+    });
+    await bot.start(answering);
   };
 
   return {
@@ -189,6 +204,7 @@ export const createAppservice = (deps: AppserviceDeps): Appservice => {
     users,
     rooms,
     notices,
+    door,
     tellUnreadable,
     connect: (calls) => ({ router: routerFor(calls), start: () => startWith(calls) }),
   };

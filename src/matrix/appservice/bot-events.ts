@@ -1,5 +1,6 @@
 import { EventShieldReason } from "matrix-js-sdk/lib/crypto-api/index.js";
 import { MatrixEventEvent, type MatrixClient, type MatrixEvent } from "matrix-js-sdk";
+import { z } from "zod";
 import { roomId as toRoomId, userId, type RoomId, type UserId } from "../../ids.ts";
 
 /** A text message that the bot may act on. */
@@ -11,14 +12,29 @@ export interface BotMessage {
   readonly trustworthy: boolean;
 }
 
-export interface BotEventsDeps {
+/** An emoji that answers a message. Reactions are not encrypted, in encrypted rooms neither. */
+export interface BotReaction {
+  readonly room: RoomId;
+  readonly sender: UserId;
+  /** The message. */
+  readonly eventId: string;
+  readonly key: string;
+}
+
+export interface BotListeners {
+  readonly onMessage: (message: BotMessage) => void;
+  readonly onReaction: (reaction: BotReaction) => void;
+}
+
+export interface BotEventsDeps extends BotListeners {
   readonly client: MatrixClient;
   readonly startedAtMs: number;
   readonly nowMs: () => number;
   /** Our bot and ghosts: never answered. */
   readonly isOurs: (user: string) => boolean;
-  readonly onMessage: (message: BotMessage) => void;
 }
+
+const reactionSchema = z.object({ "m.relates_to": z.object({ event_id: z.string(), key: z.string() }) });
 
 /** A message that took longer (a federation outage, keys that came late) is not acted on: nobody waits for its answer any more. */
 const MAX_AGE_MS = 5 * 60 * 1000;
@@ -37,10 +53,18 @@ const isSenderProven = async (client: MatrixClient, event: MatrixEvent): Promise
 export const createBotEvents = (deps: BotEventsDeps): ((event: MatrixEvent) => void) => {
   const { client } = deps;
 
+  const react = (room: RoomId, sender: UserId, event: MatrixEvent): void => {
+    const { event_id: eventId, key } = reactionSchema.safeParse(event.getContent()).data?.["m.relates_to"] ?? {};
+    if (eventId === undefined || key === undefined) return;
+    if (client.getRoom(room)?.getMember(sender)?.membership === "join") deps.onReaction({ room, sender, eventId, key });
+  };
+
   const consider = async (event: MatrixEvent): Promise<void> => {
     const room = event.getRoomId();
     const sender = event.getSender();
-    if (room === undefined || sender === undefined || event.getType() !== "m.room.message") return;
+    if (room === undefined || sender === undefined) return;
+    if (event.getType() === "m.reaction") return react(toRoomId(room), userId(sender), event);
+    if (event.getType() !== "m.room.message") return;
     const { msgtype, body, "m.relates_to": relation } = event.getContent();
     if (msgtype !== "m.text" || typeof body !== "string") return;
     // An edit of an old message is not a new one.

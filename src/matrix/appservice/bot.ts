@@ -20,7 +20,7 @@ import { maskGhosts } from "../mask.ts";
 import { MEMBER_STATE_EVENT, MEMBER_STICKY_EVENT } from "../rtc/member-events.ts";
 import { repairEncryptedStickyEvents } from "../rtc/sdk-workarounds.ts";
 import { SLOT_EVENT } from "../room/call-members.ts";
-import { createBotEvents, type BotMessage } from "./bot-events.ts";
+import { createBotEvents, type BotListeners } from "./bot-events.ts";
 import { createDirectRooms } from "./direct-rooms.ts";
 import type { Users } from "./users.ts";
 
@@ -41,15 +41,15 @@ export interface Bot {
   /** For the room views and for sticky memberships of encrypted rooms. In no room before `start`. */
   readonly client: MatrixClient;
   /** Resolves when the rooms are known. Rejects with HOMESERVER_* or ENCRYPTION_FAILED. Once only. */
-  start(onMessage: (message: BotMessage) => void): Promise<void>;
+  start(listeners: BotListeners): Promise<void>;
   /** Deletes the device. */
   stop(): Promise<void>;
   /** False before the first sync and while the homeserver cannot be reached: views may be old. */
   isSyncing(): boolean;
   /** The synced room; undefined when the bot is not joined. */
   room(id: RoomId): Room | undefined;
-  /** Sends a notice, encrypted where the room is; resolves with false when the bot is not in the room. Rejects with HOMESERVER_*. */
-  say(room: RoomId, text: string): Promise<boolean>;
+  /** Sends a notice, encrypted where the room is; resolves with its id, or undefined when the bot is not in the room. Rejects with HOMESERVER_*. */
+  say(room: RoomId, text: string): Promise<string | undefined>;
   /** Sends a notice to one person, encrypted, in a room of their own. Rejects with HOMESERVER_*. */
   sayPrivately(user: UserId, text: string): Promise<void>;
 }
@@ -71,6 +71,7 @@ const STATE_TYPES = [
   "m.room.create",
   "m.room.member",
   "m.room.power_levels",
+  "m.room.join_rules",
   "m.room.encryption",
   "m.room.history_visibility",
   "m.room.name",
@@ -87,7 +88,14 @@ const syncFilter = (user: UserId): Filter => {
     room: {
       timeline: {
         limit: 20,
-        types: [...STATE_TYPES, "m.room.message", "m.room.encrypted", "m.room.redaction", MEMBER_STICKY_EVENT],
+        types: [
+          ...STATE_TYPES,
+          "m.room.message",
+          "m.room.encrypted",
+          "m.room.redaction",
+          "m.reaction",
+          MEMBER_STICKY_EVENT,
+        ],
       },
       state: { types: STATE_TYPES },
       ephemeral: nothing,
@@ -149,12 +157,11 @@ export const createBot = (deps: BotDeps): Bot => {
     if (room !== null && room.getLiveTimeline().getEvents().length > MAX_TIMELINE_EVENTS) room.resetLiveTimeline();
   };
 
-  const say = async (room: RoomId, text: string): Promise<boolean> => {
+  const say = async (room: RoomId, text: string): Promise<string | undefined> => {
     const synced = roomOf(room);
-    if (synced === undefined) return false;
+    if (synced === undefined) return undefined;
     try {
-      await client.sendNotice(room, text);
-      return true;
+      return (await client.sendNotice(room, text)).event_id;
     } catch (cause) {
       forgetUnsent(client, synced);
       throw new GatewayError("HOMESERVER_REFUSED", "The bot could not write into the room", { cause });
@@ -175,13 +182,13 @@ export const createBot = (deps: BotDeps): Bot => {
     client,
     isSyncing: () => SYNCING_STATES.has(client.getSyncState()),
     room: roomOf,
-    start: async (onMessage) => {
+    start: async (listeners) => {
       await deps.users.ensure(user, deps.displayName);
       // Here, because the SDK only logs it when an upload fails.
       await deps.crossSigning.identityOf(user);
       await ensureDevice(homeserver, user, device, DEVICE_NAME);
       await client.initRustCrypto({ useIndexedDB: false });
-      const onEvent = createBotEvents({ client, startedAtMs: nowMs(), nowMs, isOurs: deps.isOurs, onMessage });
+      const onEvent = createBotEvents({ client, startedAtMs: nowMs(), nowMs, isOurs: deps.isOurs, ...listeners });
       client.on(ClientEvent.Event, (event) => {
         onEvent(event);
         emptyTimeline(event);
@@ -204,7 +211,8 @@ export const createBot = (deps: BotDeps): Bot => {
     say,
     sayPrivately: async (person, text) => {
       const room = await directRoomWith(person);
-      if (!(await say(room, text))) throw new GatewayError("HOMESERVER_REFUSED", "The bot is not in its own room");
+      if ((await say(room, text)) === undefined)
+        throw new GatewayError("HOMESERVER_REFUSED", "The bot is not in its own room");
     },
   };
 };

@@ -1,24 +1,36 @@
 import type { CallRecord, CallService, CallStateName } from "../../calls/ports.ts";
-import { GatewayError, toGatewayError } from "../../errors.ts";
+import { toGatewayError } from "../../errors.ts";
 import type { RoomId, UserId } from "../../ids.ts";
 import type { Log } from "../../log.ts";
 import { formatNumber } from "../../numbering/format.ts";
 import type { NumberPlan } from "../../numbering/number-plan.ts";
-import { parseNumber } from "../../numbering/parse.ts";
-import { canonicalDigits } from "../../numbering/phone-number.ts";
 import { maskGhosts } from "../mask.ts";
 import { DIALIN_HELP, type DialinAction, type DialinMessage, parseDialin } from "./dialin-commands.ts";
+import { findPhone, phoneName } from "./find-phone.ts";
+import {
+  MODERATOR_HELP,
+  type ModeratorCommand,
+  type ModeratorMessage,
+  parseModeratorCommand,
+} from "./moderator-commands.ts";
 import { errorWords } from "./words.ts";
 
 export type Command =
-  | { readonly name: "add"; readonly number: string }
+  | { readonly name: "add"; readonly number: string; readonly confirm?: "key" }
   | { readonly name: "hangup"; readonly number?: string }
   | { readonly name: "list" }
   | { readonly name: "dialin"; readonly action: DialinAction }
+  | ModeratorCommand
   | { readonly name: "help" };
 
 /** Longest number worth reading; what people type around the digits included. */
 const MAX_NUMBER_CHARS = 64;
+
+const parseAdd = (rest: string): Command => {
+  const number = rest.replace(/\s+confirm$/i, "");
+  if (number === "" || /^confirm$/i.test(number)) return { name: "help" };
+  return number === rest ? { name: "add", number } : { name: "add", number, confirm: "key" };
+};
 
 /** The command in a message; undefined when it is none. What begins with `!phone` and is not understood asks for help. */
 export const parseCommand = (body: string): Command | undefined => {
@@ -27,8 +39,10 @@ export const parseCommand = (body: string): Command | undefined => {
   const number = rest.trim().slice(0, MAX_NUMBER_CHARS);
   switch (verb.toLowerCase()) {
     case "add":
-      return number === "" ? { name: "help" } : { name: "add", number };
+      return parseAdd(number);
     case "hangup":
+    // For moderators of other systems; who may do it is the same.
+    case "drop":
       return number === "" ? { name: "hangup" } : { name: "hangup", number };
     case "list":
       return { name: "list" };
@@ -37,15 +51,16 @@ export const parseCommand = (body: string): Command | undefined => {
       return action === undefined ? { name: "help" } : { name: "dialin", action };
     }
     default:
-      return { name: "help" };
+      return parseModeratorCommand(verb.toLowerCase(), number) ?? { name: "help" };
   }
 };
 
 export const HELP = [
-  "!phone add NUMBER: calls a phone into this room's call, for example !phone add +33 1 40 50 60 70",
+  "!phone add NUMBER [confirm]: calls a phone into this room's call, for example !phone add +33 1 40 50 60 70; with confirm it has to press 1 first",
   "!phone hangup [NUMBER]: ends it",
   "!phone list: the phones in this room's call",
   DIALIN_HELP,
+  MODERATOR_HELP,
   "!phone help: this text",
 ].join("\n");
 
@@ -68,18 +83,19 @@ const duration = (ms: number): string => {
 
 const clockTime = (atMs: number): string => `${new Date(atMs).toISOString().slice(11, 16)} UTC`;
 
-/** Numbers of inbound callers may be masked. */
-const nameOf = (call: CallRecord): string => call.name ?? formatNumber(call.number);
+const NO_PHONE = "There is no phone in this room's call.";
 
 const listLine = (call: CallRecord, nowMs: number): string => {
   const sinceMs = call.answeredAtMs ?? call.createdAtMs;
-  return `${nameOf(call)} ${STATE_WORDS[call.state]} since ${clockTime(sinceMs)} (${duration(nowMs - sinceMs)})`;
+  return `${phoneName(call)} ${STATE_WORDS[call.state]} since ${clockTime(sinceMs)} (${duration(nowMs - sinceMs)})`;
 };
 
 export interface CommandsDeps {
-  readonly calls: Pick<CallService, "add" | "hangup" | "inRoom">;
+  readonly calls: Pick<CallService, "add" | "hangup" | "inRoom" | "atDoor">;
   /** `!phone dialin …`; rejects with GatewayError. */
   readonly dialin: (message: DialinMessage) => Promise<string>;
+  /** What moderators ask for; rejects with GatewayError. */
+  readonly moderate: (message: ModeratorMessage) => Promise<string>;
   readonly numberPlan: NumberPlan;
   readonly nowMs: () => number;
   readonly log: Log;
@@ -95,43 +111,35 @@ export interface CommandMessage {
 export const createCommands = (deps: CommandsDeps): ((message: CommandMessage) => Promise<string>) => {
   const { calls, numberPlan, nowMs, log } = deps;
 
-  const add = async (room: RoomId, sender: UserId, number: string): Promise<string> => {
-    const call = await calls.add({ roomId: room, number, subject: { kind: "user", userId: sender }, via: "command" });
+  const add = async (
+    room: RoomId,
+    sender: UserId,
+    { number, confirm }: { readonly number: string; readonly confirm?: "key" },
+  ): Promise<string> => {
+    const how = { via: "command" as const, ...(confirm === undefined ? {} : { confirm }) };
+    const call = await calls.add({ roomId: room, number, subject: { kind: "user", userId: sender }, ...how });
     return `Calling ${formatNumber(call.number)} …`;
   };
 
-  const toHangUp = (room: RoomId, number: string | undefined): CallRecord => {
-    const running = calls.inRoom(room).filter((call) => call.state !== "ending" && call.state !== "ended");
-    if (number === undefined) {
-      const [only, another] = running;
-      if (only === undefined) throw new GatewayError("CALL_NOT_FOUND", "There is no phone in this room's call.");
-      if (another === undefined) return only;
-      const numbers = running.map(nameOf).join(", ");
-      throw new GatewayError("BAD_REQUEST", `Which one? Write !phone hangup and one of ${numbers}.`);
-    }
-    const named = running.find((one) => one.name === number);
-    if (named !== undefined) return named;
-    const digits = canonicalDigits(parseNumber(number, numberPlan));
-    const call = running.find((one) => canonicalDigits(one.number) === digits);
-    if (call === undefined) throw new GatewayError("CALL_NOT_FOUND", "That number is not in this room's call.");
-    return call;
-  };
-
   const hangup = async (room: RoomId, sender: UserId, number: string | undefined): Promise<string> => {
-    const { callId } = toHangUp(room, number);
+    const running = calls.inRoom(room).filter((call) => call.state !== "ending" && call.state !== "ended");
+    const { callId } = findPhone(running, number, { plan: numberPlan, verb: "hangup", none: NO_PHONE });
     const call = await calls.hangup({ callId, subject: { kind: "user", userId: sender } });
-    return `Hung up ${nameOf(call)}.`;
+    return `Hung up ${phoneName(call)}.`;
   };
 
   const list = (room: RoomId): string => {
-    const lines = calls.inRoom(room).map((call) => listLine(call, nowMs()));
-    return lines.length === 0 ? "There is no phone in this room's call." : lines.join("\n");
+    const lines = [
+      ...calls.inRoom(room).map((call) => listLine(call, nowMs())),
+      ...calls.atDoor(room).map((caller) => `${phoneName(caller)} waits to be let in`),
+    ];
+    return lines.length === 0 ? NO_PHONE : lines.join("\n");
   };
 
   const run = ({ room, sender, command }: CommandMessage): string | Promise<string> => {
     switch (command.name) {
       case "add":
-        return add(room, sender, command.number);
+        return add(room, sender, command);
       case "hangup":
         return hangup(room, sender, command.number);
       case "list":
@@ -140,6 +148,14 @@ export const createCommands = (deps: CommandsDeps): ((message: CommandMessage) =
         return deps.dialin({ room, sender, action: command.action });
       case "help":
         return HELP;
+      case "mute":
+      case "unmute":
+      case "admit":
+      case "refuse":
+      case "lock":
+      case "unlock":
+      case "who":
+        return deps.moderate({ room, sender, command });
     }
   };
 

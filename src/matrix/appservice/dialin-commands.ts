@@ -1,6 +1,6 @@
 import { groupDigits } from "../../dialin/conference.ts";
 import type { Conferences } from "../../dialin/conferences.ts";
-import { isLanguage, type Language, LANGUAGES } from "../../dialin/language.ts";
+import { isLanguage, type Language, LANGUAGES } from "../../numbering/language.ts";
 import { GatewayError, toGatewayError } from "../../errors.ts";
 import type { ConferenceId, RoomId, UserId } from "../../ids.ts";
 import type { Log } from "../../log.ts";
@@ -15,6 +15,11 @@ export type DialinAction =
  * is not encrypted, and every server in the room has it.
  */
 export const DIALIN_EVENT = "io.github.matrixrtc_sip_gateway.dialin";
+
+export const dialinState = (numbers: readonly string[] = [], conferenceId: ConferenceId): object => ({
+  numbers,
+  conference_id: conferenceId,
+});
 
 export const DIALIN_HELP = [
   `!phone dialin on [${LANGUAGES.join("|")}]: gives this room a number and a PIN, so that phones can call it (moderators)`,
@@ -53,6 +58,11 @@ export interface DialinMessage {
   readonly sender: UserId;
   readonly action: DialinAction;
 }
+
+/** Where no number leads to the menu. */
+export const noDialin = async (_message: DialinMessage): Promise<string> => {
+  throw new GatewayError("BAD_REQUEST", "This gateway has no dial-in number: its administrator can set one up.");
+};
 
 const CANNOT_WRITE_STATE = `\nApps cannot show the number by themselves, as I may not write the state event ${DIALIN_EVENT} here.`;
 
@@ -97,7 +107,7 @@ export const createDialinCommands = (deps: DialinCommandsDeps): ((message: Diali
 
   const turnOn = async (message: DialinMessage, language: Language | undefined): Promise<string> => {
     const { conferenceId, pin } = await conferences.turnOn(message.room, language);
-    const isWritten = await writeState(message.room, { numbers, conference_id: conferenceId });
+    const isWritten = await writeState(message.room, dialinState(numbers, conferenceId));
     const words =
       pin === undefined
         ? `${invitation(conferenceId)}\nThe PIN stays as it is; !phone dialin new-pin makes a new one.`

@@ -16,7 +16,7 @@ export interface InvitesDeps {
   readonly namespace: Namespace;
   readonly numberPlan: NumberPlan;
   readonly policy: PolicyPort & { isKnownServer(server: string): boolean };
-  readonly calls: Pick<CallService, "add">;
+  readonly calls: Pick<CallService, "add" | "ghostInvited">;
   readonly users: Users;
   readonly membership: Membership;
   /** Joins as the ghost, writes one notice (encrypted where the room is) and leaves (rtc/). */
@@ -118,6 +118,7 @@ export const createInvites = (deps: InvitesDeps): ((event: AppserviceEvent) => P
     const ghost = namespace.asGhost(invited);
     // The bot invites ghosts for calls that were started by a command or the API: they join by themselves.
     if (ghost === undefined || inviter === namespace.botUserId || namespace.isGhost(inviter)) return;
+    if (calls.ghostInvited(room, ghost)) return;
     await onGhostInvited({ room, ghost, inviter, isDirect: event.content["is_direct"] === true });
   };
 };

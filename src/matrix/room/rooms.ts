@@ -2,9 +2,9 @@ import type { Room } from "matrix-js-sdk";
 import { z } from "zod";
 import type { RoomPort, RoomView } from "../../calls/ports.ts";
 import { GatewayError } from "../../errors.ts";
-import { userId, type GhostUserId, type RoomId, type UserId } from "../../ids.ts";
+import { roomId as toRoomId, userId, type GhostUserId, type RoomId, type UserId } from "../../ids.ts";
 import { matrixPath, type Homeserver } from "../homeserver.ts";
-import { parseRawEvents, roomStateFrom, roomStateOf, type RawEvent } from "./room-state.ts";
+import { parseRawEvents, roomStateFrom, roomStateOf, type RawEvent, type RoomState } from "./room-state.ts";
 import type { UnreadableMembers } from "./unreadable-members.ts";
 import { viewOf, type ViewContext } from "./view.ts";
 
@@ -26,6 +26,8 @@ export interface RoomsDeps {
   readonly nowMs: () => number;
 }
 
+const predecessorSchema = z.object({ room_id: z.string() });
+
 const syncSchema = z.object({
   rooms: z.object({
     join: z.record(
@@ -37,6 +39,9 @@ const syncSchema = z.object({
     ),
   }),
 });
+
+/** A chain of upgrades is short; rooms that replace each other in a circle must not hang us. */
+const MAX_UPGRADES = 20;
 
 const isLive = (view: RoomView): boolean => view.conference.some((member) => !member.isPhone);
 
@@ -103,7 +108,28 @@ export const createRooms = (deps: RoomsDeps): RoomPort => {
     return checkReadable(viewOf(roomStateFrom(state, sticky, deps.nowMs()), contextOf(room, ghost)), senders);
   };
 
+  /** The room that replaces this one, if both of them say so: anybody who may write a tombstone could name a foreign room. */
+  const successorOf = (room: RoomId): RoomId | undefined => {
+    const stateOf = (id: RoomId): RoomState | undefined => {
+      const synced = bot.room(id);
+      return synced === undefined ? undefined : roomStateOf(synced);
+    };
+    const next = stateOf(room)?.event("m.room.tombstone", "")?.content["replacement_room"];
+    if (typeof next !== "string") return undefined;
+    const predecessor = stateOf(toRoomId(next))?.event("m.room.create", "")?.content["predecessor"];
+    return predecessorSchema.safeParse(predecessor).data?.room_id === room ? toRoomId(next) : undefined;
+  };
+
   return {
+    newestOf: (room) => {
+      let newest = room;
+      for (let upgrades = 0; upgrades < MAX_UPGRADES; upgrades += 1) newest = successorOf(newest) ?? newest;
+      return newest;
+    },
+    isModerator: (room, user) => {
+      const synced = bot.room(room);
+      return synced !== undefined && viewOf(roomStateOf(synced), contextOf(room, "")).canKick(user);
+    },
     viewAsBot: async (room) => {
       if (!room.startsWith("!")) throw new GatewayError("ROOM_NOT_FOUND", `${room} is not a room id: it begins with !`);
       if (!bot.isSyncing()) {

@@ -44,6 +44,9 @@ export const viewOf = (state: RoomState, context: ViewContext): RoomView => {
     botJoined,
     botCanInvite: botJoined && power.of(botUserId) >= power.toInvite,
     isBanned: (user) => state.event("m.room.member", user)?.content["membership"] === "ban",
+    mayJoin: (user) =>
+      state.event("m.room.join_rules", "")?.content["join_rule"] === "public" ||
+      ["join", "invite"].includes(String(state.event("m.room.member", user)?.content["membership"])),
     canKick: (user) => state.isJoined(user) && power.of(user) >= power.toKick,
   };
 };

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, jest, test } from "@jest/globals";
 import { ClientEvent, type MatrixClient } from "matrix-js-sdk";
 import type { LabUser } from "../../../deploy/lab/homeserver.ts";
 import { DIALIN_EVENT } from "../../../src/matrix/appservice/dialin-commands.ts";
+import { roomId } from "../../../src/ids.ts";
 import { type AppserviceLab, DIALIN_NUMBER, startAppserviceLab } from "../../support/matrix/appservice-lab.ts";
 import { type Member, startMember } from "../../support/matrix/member.ts";
 
@@ -122,4 +123,22 @@ test("who may not kick may not say how phones get in", async () => {
   await bob.client.joinRoom(room);
   await bob.room(room);
   expect((await ask(room, "!phone dialin on", bob)).body).toMatch(/^Only moderators .* \(UNAUTHORIZED\)$/);
+});
+
+test("a room that is upgraded keeps its number and PIN, as soon as the bot is in the new one", async () => {
+  const room = await roomWithBot(true);
+  const { body } = await ask(room, "!phone dialin on");
+  const path = `/_matrix/client/v3/rooms/${encodeURIComponent(room)}/upgrade`;
+  const { replacement_room: next } = await world.lab.homeserver.request<{ replacement_room: string }>("POST", path, {
+    user: aliceUser,
+    body: { new_version: "11" },
+  });
+  await world.invite(next, world.botId, aliceUser);
+  await synced(world.appservice.bot.client, () =>
+    world.appservice.rooms.newestOf(roomId(room)) === next ? true : undefined,
+  );
+  await alice.room(next);
+  const again = await ask(next, "!phone dialin on");
+  expect(again.body).toContain("The PIN stays as it is");
+  await expect(world.isPinOf(next, pinIn(body))).resolves.toBe(true);
 });

@@ -140,6 +140,13 @@ const toneWindows = ({ samples, sampleRateHz }: Pcm, frequencyHz: number): boole
   });
 };
 
+/** Waits until a tone was heard for a moment, however long ago: for what is said once. */
+export async function hasHeard(who: Recorded, frequencyHz: number): Promise<void> {
+  await until(`${who.name} to have heard ${frequencyHz} Hz`, async () =>
+    toneWindows(await who.recording(), frequencyHz).filter(Boolean).length >= 4 ? true : undefined,
+  );
+}
+
 /** The longest time without a tone between two times with it, in ms; what lies before the first and after the last does not count. */
 export const longestGapMs = (pcm: Pcm, frequencyHz: number): number => {
   const windows = toneWindows(pcm, frequencyHz);

@@ -12,6 +12,7 @@ const MESSAGES: ReadonlySet<string> = new Set(["m.room.message", "m.room.encrypt
 
 export interface RoomEvent {
   readonly type: string;
+  readonly event_id: string;
   readonly sender: string;
   readonly state_key?: string;
   readonly content: Record<string, unknown>;
@@ -25,6 +26,8 @@ export interface RoomHand {
   say(user: LabUser, body: string): Promise<void>;
   invite(user: LabUser, whom: string, content?: Record<string, unknown>): Promise<void>;
   kick(user: LabUser, whom: string): Promise<void>;
+  /** An emoji at the newest message with these words. */
+  react(user: LabUser, words: string, key: string): Promise<void>;
   ban(user: LabUser, whom: string): Promise<void>;
   putState(user: LabUser, type: string, stateKey: string, content: Record<string, unknown>): Promise<void>;
   state<Content = Record<string, unknown>>(type: string, stateKey?: string): Promise<Content | undefined>;
@@ -77,6 +80,12 @@ export const roomHand = ({ homeserver, gateway }: Lab, roomId: string, witness: 
       await until("an answer of the bot", async () => ((await wordsOfBot()) > before ? true : undefined));
     },
     invite: (user, whom, content = {}) => post(user, "invite", { user_id: whom, ...content }),
+    react: async (user, words, key) => {
+      const message = (await timeline()).findLast(({ content }) => String(content["body"]).includes(words));
+      const relation = { rel_type: "m.annotation", event_id: message?.event_id, key };
+      const path = pathOf(roomId, "send", "m.reaction", randomUUID());
+      await homeserver.request("PUT", path, { user, body: { "m.relates_to": relation } });
+    },
     kick: (user, whom) => post(user, "kick", { user_id: whom }),
     ban: (user, whom) => post(user, "ban", { user_id: whom }),
     state: async <Content>(type: string, stateKey = "") => {

@@ -9,6 +9,7 @@ import express, { type RequestHandler } from "express";
 import type { Lab } from "../../../deploy/lab/lab.ts";
 import { startLab } from "../../../deploy/lab/lab.ts";
 import type { LabUser } from "../../../deploy/lab/homeserver.ts";
+import type { WaitingCaller } from "../../../src/calls/moderation-ports.ts";
 import type { AddPhone, CallRecord, CallService } from "../../../src/calls/ports.ts";
 import { createConferences } from "../../../src/dialin/conferences.ts";
 import { createPinHasher } from "../../../src/dialin/pin-hash.ts";
@@ -38,6 +39,8 @@ export interface FakeCalls extends CallService {
   readonly removed: Recorder<{ room: RoomId; ghost: GhostUserId; reason: string }>;
   answer: (request: AddPhone) => Promise<CallRecord>;
   running: CallRecord[];
+  /** Callers at the door. */
+  waiting: WaitingCaller[];
 }
 
 const createFakeCalls = (serverName: string): FakeCalls => {
@@ -47,6 +50,7 @@ const createFakeCalls = (serverName: string): FakeCalls => {
     added,
     removed,
     running: [],
+    waiting: [],
     answer: async (request) => {
       const number = parseNumber(request.number, PLAN);
       const record: CallRecord = {
@@ -76,6 +80,17 @@ const createFakeCalls = (serverName: string): FakeCalls => {
     inRoom: (room) => calls.running.filter((call) => call.roomId === room),
     get: (id) => calls.running.find((call) => call.callId === id),
     list: () => calls.running,
+    moderate: async ({ callId: id }) => {
+      const record = calls.running.find((call) => call.callId === id);
+      if (record === undefined) throw new Error("no such call");
+      return record;
+    },
+    lock: async () => {},
+    atDoor: (room) => calls.waiting.filter((caller) => caller.roomId === room),
+    answerDoor: async ({ legId: leg }) => {
+      calls.waiting = calls.waiting.filter((caller) => caller.legId !== leg);
+    },
+    ghostInvited: () => false,
     ghostRemoved: (room, ghost, reason) => removed.push({ room, ghost, reason }),
     shutdown: async () => {},
   };

@@ -77,6 +77,62 @@ describe("failures", () => {
   });
 });
 
+describe("a phone that has to press 1", () => {
+  const confirming = async () => {
+    const { world, calls } = setUp();
+    const { callId: id } = await calls.add({ ...add, confirm: "key" });
+    await answered(world);
+    const press = (digit: string): void => world.dialled[0]?.fact({ type: "leg.dtmf", digit });
+    const questions = (): number => world.calls.filter((call) => call === "prompt invited").length;
+    return { world, calls, id, press, questions };
+  };
+
+  test("is asked, and is in the call when it has", async () => {
+    const { world, calls, id, press, questions } = await confirming();
+    expect([questions(), world.calls.includes("bridge"), calls.get(id)?.state]).toEqual([1, false, "connecting"]);
+    for (const digit of "2#*1") press(digit);
+    expect(world.calls).not.toContain("bridge");
+    // As long as the time for connecting would have been.
+    world.clock.advance(10_000);
+    press("1");
+    press("1");
+    await world.flush();
+    expect(world.calls.filter((call) => call === "bridge")).toHaveLength(1);
+    expect([questions(), calls.get(id)?.state]).toEqual([2, "active"]);
+  });
+
+  test("and does not, is asked three times and hung up: nobody has answered", async () => {
+    const { world, calls, id, questions } = await confirming();
+    world.clock.advance(26_999);
+    expect([questions(), calls.get(id)?.state]).toEqual([3, "connecting"]);
+    world.clock.advance(1);
+    await world.flush();
+    expect(calls.get(id)).toMatchObject({ state: "ended", outcome: "no-answer" });
+    expect(world.calls).not.toContain("bridge");
+    expect([world.open(), world.clock.armed()]).toEqual([CLOSED, 0]);
+  });
+
+  test("is not asked once more when its audio has to be brought back", async () => {
+    const { world, calls, id, press, questions } = await confirming();
+    press("1");
+    await world.flush();
+    world.joined[0]?.fact({ type: "media.workerLost" });
+    await world.flush();
+    expect([questions(), calls.get(id)?.state]).toEqual([1, "active"]);
+    expect(world.calls.filter((call) => call === "bridge")).toHaveLength(2);
+  });
+
+  test("is asked where the configuration says so, unless the request says otherwise", async () => {
+    const { world, calls } = setUp({ options: { confirm: "key" } });
+    await calls.add(add);
+    await answered(world);
+    expect(world.calls).not.toContain("bridge");
+    await calls.add({ ...add, number: "1001", confirm: "none" });
+    await answered(world);
+    expect(world.calls).toContain("bridge");
+  });
+});
+
 describe("while it runs", () => {
   test("left alone, the phones are told and hung up; somebody coming back cancels that", async () => {
     const { world, calls } = setUp();
@@ -91,7 +147,10 @@ describe("while it runs", () => {
     world.clock.advance(3_600_000);
     expect(calls.get(id)?.state).toBe("active");
     world.prepared[0]?.fact({ type: "rtc.alone" });
-    world.clock.advance(60_000);
+    world.clock.advance(57_500);
+    expect(world.calls).toContain("prompt ended");
+    expect(calls.get(id)).toMatchObject({ state: "active" });
+    world.clock.advance(2500);
     await world.flush();
     expect(calls.get(id)).toMatchObject({ state: "ended", outcome: "completed" });
   });

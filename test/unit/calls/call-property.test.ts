@@ -1,7 +1,7 @@
 import { expect, test } from "@jest/globals";
 import * as fc from "fast-check";
 import { createCallActor } from "../../../src/calls/call-actor.ts";
-import { DEFAULT_CALL_OPTIONS } from "../../../src/calls/call.ts";
+import { type Call, DEFAULT_CALL_OPTIONS } from "../../../src/calls/call.ts";
 import type { CallRecord, LegFact, MediaFact, RtcFact } from "../../../src/calls/ports.ts";
 import type { CallEvent } from "../../../src/calls/states.ts";
 import { createFakeWorld, type FakeWorld, LEG_MEDIA, quietLog } from "../../support/fake-ports.ts";
@@ -19,6 +19,7 @@ const LEG_FACTS: readonly LegFact[] = [
   { type: "leg.resumed" },
   { type: "leg.dtmf", digit: "*" },
   { type: "leg.dtmf", digit: "6" },
+  { type: "leg.dtmf", digit: "1" },
   legEnded(false),
   legEnded(true),
 ];
@@ -36,6 +37,8 @@ const MEDIA_FACTS: readonly MediaFact[] = [
   { type: "media.legLost", message: "gone" },
 ];
 const REQUESTS: readonly CallEvent[] = [
+  { type: "moderation", action: "mute" },
+  { type: "moderation", action: "unmute" },
   { type: "hangup.byAdder" },
   { type: "hangup.byModerator" },
   { type: "gateway.shutdown" },
@@ -124,6 +127,7 @@ const settleAll = async (world: FakeWorld): Promise<void> => {
 
 test.each([
   ["outbound", () => newCall(3)],
+  ["outbound, to be confirmed,", (): Call => ({ ...newCall(3), confirmation: "wanted" })],
   ["inbound", () => newInboundCall()],
 ] as const)(
   "whatever happens, in whatever order, a shut-down %s call ends and leaves nothing",
@@ -138,7 +142,7 @@ test.each([
           options: DEFAULT_CALL_OPTIONS,
           log: quietLog,
           isFirstPhone: () => true,
-          admit: async () => ({ isLive: true, isEmpty: false }),
+          admit: async () => ({ isLive: true, isEmpty: false, needsInvite: true }),
         });
         actor.post({ type: "call.start" });
         for (const next of moves) {

@@ -29,13 +29,21 @@ export const newCall = (trunks = 1): Call =>
     },
     displayName: "+33 1 40 50 60 70",
     inviteFirst: true,
+    voice: { language: "en" },
+    confirm: "none",
     targets: [target(1), ...Array.from({ length: trunks - 1 }, (_, index) => target(index + 2))],
   });
 
 export const newInboundCall = (): Call => {
   const { displayName: name, record } = newCall();
   const subject = { kind: "trunk", trunkId: trunkId("trunk-1") } as const;
-  return createInboundCall({ record: { ...record, direction: "inbound", name, subject }, trunkId: trunkId("trunk-1") });
+  const inbound = { ...record, direction: "inbound" as const, name, subject };
+  return createInboundCall({
+    record: inbound,
+    trunkId: trunkId("trunk-1"),
+    voice: { language: "en" },
+    inviteFirst: true,
+  });
 };
 
 const READY = { leg: "answered", member: "published", sfu: "joined", audio: "attached" } as const;

@@ -1,10 +1,10 @@
 // Calls that a PBX sends us, from the INVITE to the last trace of them.
 import { describe, expect, test } from "@jest/globals";
-import type { IncomingCall } from "../../../src/calls/ports.ts";
+import type { CallRecord, IncomingCall } from "../../../src/calls/ports.ts";
 import { GatewayError } from "../../../src/errors.ts";
-import { legId, trunkId } from "../../../src/ids.ts";
+import { legId, roomId, trunkId } from "../../../src/ids.ts";
 import { ALICE, aRoomView, type FakeWorld, LEG_MEDIA, ROOM } from "../../support/fake-ports.ts";
-import { CLOSED, setUp } from "./service-fixtures.ts";
+import { add, alice, bob, CLOSED, codeOf, setUp } from "./service-fixtures.ts";
 
 const incoming = (changes: Partial<IncomingCall> = {}): IncomingCall => ({
   legId: legId("in-1"),
@@ -214,6 +214,37 @@ describe("nobody in the call", () => {
   });
 });
 
+describe("the room it comes to", () => {
+  test("is the newest one that has replaced that of the rule", async () => {
+    const { world, calls } = setUp({}, "manual");
+    const newest = roomId("!newest:example.org");
+    world.follow(ROOM, newest);
+    world.ring(incoming());
+    expect(calls.inRoom(newest)).toHaveLength(1);
+  });
+
+  test.each([
+    ["an invite that it has already", { isInvited: true }, {}, false],
+    ["everybody may join", {}, { botCanInvite: false, mayJoin: () => true }, false],
+    ["the bot, even where everybody may join", {}, { mayJoin: () => true }, true],
+  ])("lets it in by %s", async (_, call, room, inviteFirst) => {
+    const { world } = setUp();
+    world.setRoom(async () => aRoomView(room));
+    world.ring(incoming(call));
+    await world.flush();
+    expect(world.prepared[0]?.request).toMatchObject({ inviteFirst });
+  });
+
+  test("can be locked, also for phones that are added", async () => {
+    const { world, calls } = setUp();
+    await calls.lock({ roomId: ROOM, subject: alice, isLocked: true });
+    await expect(codeOf(calls.add(add))).resolves.toBe("ROOM_LOCKED");
+    expect(calls.approach(incoming())).toMatchObject({ roomId: ROOM });
+    await world.flush();
+    expect(calls.atDoor(ROOM)).toMatchObject([{ name: "1001", announcement: "$announcement of 1001" }]);
+  });
+});
+
 describe("keys of the phone", () => {
   const press = async (keys: string): Promise<readonly string[]> => {
     const { world } = await talking();
@@ -233,6 +264,31 @@ describe("keys of the phone", () => {
     ["1234", []],
   ])("%s", async (keys, calls) => {
     expect(await press(keys)).toEqual(calls);
+  });
+
+  test("a moderator can mute a phone, and only ask it to unmute", async () => {
+    const { world, calls } = await talking(aRoomView({ canKick: (user) => user === ALICE }));
+    const [{ callId }] = calls.inRoom(ROOM) as [CallRecord];
+    const moderate = (action: "mute" | "unmute", subject = alice) => calls.moderate({ callId, subject, action });
+    await expect(codeOf(moderate("mute", bob))).resolves.toBe("UNAUTHORIZED");
+    const before = world.calls.length;
+    for (const action of ["unmute", "mute", "mute", "unmute"] as const) await moderate(action);
+    const heard = world.calls.slice(before).filter((call) => call !== "viewAsGhost");
+    expect(heard).toEqual(["mute", "prompt muted", "prompt unmute-requested"]);
+    for (const digit of "*6") world.accepted[0]?.fact({ type: "leg.dtmf", digit });
+    expect(world.calls.slice(-2)).toEqual(["unmute", "prompt unmuted"]);
+  });
+
+  test("a phone that is muted before it is answered comes in muted", async () => {
+    const { world, calls } = setUp();
+    world.setRoom(async () => aRoomView({ canKick: () => true }));
+    world.ring(incoming());
+    const [{ callId }] = calls.inRoom(ROOM) as [CallRecord];
+    await calls.moderate({ callId, subject: alice, action: "mute" });
+    mediaReady(world);
+    await world.flush();
+    expect(world.calls).toContain("mute");
+    expect(world.saved.at(-1)).toMatchObject({ state: "active" });
   });
 
   test("a muted phone stays muted when its audio comes back", async () => {

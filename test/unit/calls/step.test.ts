@@ -49,6 +49,7 @@ const ROWS: Readonly<
   "rtc.published": [{ type: "rtc.published" }],
   "rtc.keysExchanged": [{ type: "rtc.keysExchanged" }],
   "room.entered": [{ type: "room.entered", isLive: true, isEmpty: false }],
+  moderation: [{ type: "moderation", action: "mute" }],
   keypad: [{ type: "keypad", command: "mute" }],
   "rtc.renewed": [{ type: "rtc.renewed", ...epoch }],
   "media.joined": [{ type: "media.joined", ...epoch }],
@@ -66,9 +67,12 @@ const ROWS: Readonly<
   "gateway.shutdown": [{ type: "gateway.shutdown" }],
   "timer.ring": [{ type: "timer.ring" }],
   "timer.connect": [{ type: "timer.connect" }],
+  "timer.confirm": [{ type: "timer.confirm" }, { confirmation: 1 }],
+  "confirm.missing": [{ type: "timer.confirm" }, { confirmation: 3 }],
   "timer.maxDuration": [{ type: "timer.maxDuration" }],
   "timer.alone": [{ type: "timer.alone" }],
   "timer.waiting": [{ type: "timer.waiting" }],
+  "timer.farewell": [{ type: "timer.farewell" }],
   "timer.recovery": [{ type: "timer.recovery" }],
   "timer.release": [{ type: "timer.release" }],
   "release.done": [{ type: "release.done", what: "rtc" }],
@@ -98,7 +102,8 @@ rtc.prepared         .       =        =          .      =      =
 rtc.published        .       =        =          .      =      =
 rtc.keysExchanged    .       =        .          .      .      .
 room.entered         .       =        .          .      .      .
-keypad               .       .        .          =      .      .
+moderation           .       =        =          =      .      .
+keypad               .       .        =          =      .      .
 rtc.renewed          .       =        =          =      .      .
 media.joined         .       =        =          =      =      =
 media.attached       .       =        =          =      =      =
@@ -115,9 +120,12 @@ hangup.byModerator   ED      en       en         en     .      .
 gateway.shutdown     ED      en       en         en     .      .
 timer.ring           .       en       .          .      .      .
 timer.connect        .       .        en         .      .      .
+timer.confirm        .       .        =          .      .      .
+confirm.missing      .       .        en         .      .      .
 timer.maxDuration    .       .        .          en     .      .
-timer.alone          .       .        .          en     .      .
-timer.waiting        .       .        .          en     .      .
+timer.alone          .       .        .          =      .      .
+timer.waiting        .       .        .          =      .      .
+timer.farewell       .       .        .          en     .      .
 timer.recovery       .       .        .          en     .      .
 timer.release        .       .        .          .      ED     .
 release.done         .       .        .          .      =      .
@@ -198,7 +206,7 @@ describe("outcomes", () => {
     ["active", { type: "rtc.removed", reason: "banned" }, "removed"],
     ["active", { type: "rtc.lost", message: "x" }, "room-unavailable"],
     ["active", { type: "timer.maxDuration" }, "completed"],
-    ["active", { type: "timer.alone" }, "completed"],
+    ["active", { type: "timer.farewell" }, "completed"],
     ["connecting", { type: "timer.connect" }, "media-failed"],
     ["alerting", ended(false), "busy"],
     ["alerting", failed("prepare"), "media-failed"],

@@ -40,7 +40,7 @@ test("what is believed of callers: nothing by default", () => {
   const [one, other] = trunksOf(load(two()));
   expect(one?.inbound).toEqual({ country: "DE", isTrusted: true, showsExternalCallers: false });
   expect(other?.inbound).toEqual({ country: "FR", isTrusted: false, showsExternalCallers: false });
-  expect(callOptionsOf(load(two()))).toMatchObject({ maxInboundCalls: 30, waitingHangupMs: 600_000 });
+  expect(callOptionsOf(load(two()))).toMatchObject({ maxInboundCalls: 60, waitingHangupMs: 600_000 });
 });
 
 describe("mistakes are named", () => {

@@ -14,13 +14,14 @@ describe("values", () => {
     expect(config.limits).toEqual({
       callsPerUser: 2,
       calls: 10,
-      inboundCalls: 30,
+      inboundCalls: 60,
       maxCallDuration: { ms: 4 * 3_600_000 },
     });
     expect(config.calls).toEqual({
       ringTimeout: { ms: 60_000 },
       aloneTimeout: { ms: 60_000 },
       waitingTimeout: { ms: 600_000 },
+      confirm: "none",
     });
     expect(config.trunks).toEqual([]);
     expect(config).not.toHaveProperty("asterisk");

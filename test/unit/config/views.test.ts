@@ -68,10 +68,11 @@ test("trunks, number plan and policy in the words of the domain", () => {
     ringTimeoutMs: 60_000,
     aloneHangupMs: 60_000,
     waitingHangupMs: 600_000,
+    confirm: "none",
     maxDurationMs: 4 * 3_600_000,
     maxCallsPerUser: 2,
     maxCalls: 10,
-    maxInboundCalls: 30,
+    maxInboundCalls: 60,
   });
   expect(policyOptionsOf(config)).toEqual({
     attemptsPerMinute: 3,

@@ -1,6 +1,6 @@
 import { expect, test } from "@jest/globals";
 import * as fc from "fast-check";
-import { LANGUAGES } from "../../../src/dialin/language.ts";
+import { LANGUAGES } from "../../../src/numbering/language.ts";
 import { MENU_TIMEOUTS_MS } from "../../../src/dialin/menu.ts";
 import { runMenu } from "../../../src/dialin/menu-run.ts";
 import type { Admission } from "../../../src/dialin/pin-check.ts";

@@ -6,13 +6,14 @@ import type { Frame } from "../../../src/media/frame.ts";
 import type { Leg } from "../../../src/media/legs/port.ts";
 import { createMixer } from "../../../src/media/mixer.ts";
 import { createPhone } from "../../../src/media/phone.ts";
+import { promptFrames } from "../../../src/media/prompts.ts";
 import type { SfuClient } from "../../../src/media/sfu/port.ts";
 import { createTone, toneLevel } from "../../support/media/tones.ts";
 
 const IDLE = { somebodyTalks: false, lost: 0, dropped: 0 };
 
 /** A bridged phone on a clock of its own; `published`: what went to the SFU, `heard`: to the phone, `mix`: to the others here. */
-const createWorld = (isHeardHere: boolean) => {
+const createWorld = (isHeardHere: boolean, isBridged = true) => {
   const clock = { nowMs: 0 };
   const published: Frame[] = [];
   const heard: Frame[] = [];
@@ -31,7 +32,7 @@ const createWorld = (isHeardHere: boolean) => {
   const sfu: Partial<SfuClient> = { send: (frame) => published.push(copy(frame)), skip: () => {} };
   phone.track.sfu = sfu as SfuClient;
   phone.setRate(8000);
-  phone.bridge();
+  if (isBridged) phone.bridge();
   const mixer = createMixer(160);
   return {
     phone,
@@ -100,6 +101,17 @@ describe("phone", () => {
     run(frames);
     expect(toneLevel(Int16Array.from(mix.slice(30 * 160, 31 * 160)), 8000, 440)).toBeGreaterThan(-22);
     expect(phone.stats(0).fromPhone.framesLost).toBe(1);
+  });
+
+  test("before the path is open it hears what it is asked, and nothing else passes", () => {
+    const { run, heard, published, phone } = createWorld(false, false);
+    run(alawTone(5));
+    expect(heard).toEqual([]);
+    phone.prompt("invited");
+    const words = promptFrames("invited", { language: "en" }, 8000);
+    run(alawTone(words.length + 10));
+    expect(heard).toHaveLength(words.length);
+    expect(published.filter((frame) => frame.codec === "alaw")).toEqual([]);
   });
 
   test("what it hears is encoded for its leg", () => {

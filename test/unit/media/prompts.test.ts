@@ -1,10 +1,11 @@
 import { expect, test } from "@jest/globals";
 
-import { musicFrames, numberFrames, promptFrames } from "../../../src/media/prompts.ts";
+import { countFrames, musicFrames, promptFrames } from "../../../src/media/prompts.ts";
+import { spokenFrames } from "../../../src/media/spoken-prompts.ts";
 import { toneLevel } from "../../support/media/tones.ts";
 
 test.each([8000, 16000] as const)("the prompt `alone` is three falling notes, twice, at %i Hz", (rateHz) => {
-  const frames = promptFrames("alone", rateHz);
+  const frames = promptFrames("alone", { language: "en" }, rateHz);
   expect(frames.every((frame) => frame.length === rateHz / 50)).toBe(true);
   const samples = Int16Array.from(frames.flatMap((frame) => [...frame]));
   const at = (startMs: number, endMs: number): Int16Array =>
@@ -17,25 +18,25 @@ test.each([8000, 16000] as const)("the prompt `alone` is three falling notes, tw
   expect(Math.max(...at(940, 1190).map(Math.abs))).toBe(0);
 });
 
-/** The tones of some frames in order, by whole frames: the loudest of those asked for, or 0. */
-const heard = (frames: readonly Int16Array[], frequenciesHz: readonly number[]): readonly number[] => {
-  const tones = frames.map(
-    (frame) => frequenciesHz.find((frequencyHz) => toneLevel(frame, 8000, frequencyHz) > -24) ?? 0,
-  );
-  return tones.filter((tone, index) => tone !== 0 && tone !== tones[index - 1]);
-};
-
 test.each([
-  [0, [220]],
-  [3, [880, 880, 880]],
-  [21, [440, 440, 880]],
-])("the number %i is tens low and ones high", (value, tones) => {
-  expect(heard(numberFrames(value, 8000), [220, 440, 880])).toEqual(tones);
+  ["muted", ["muted"]],
+  ["ended", ["conference-ended"]],
+] as const)("%s is said in the phone's language", (name, words) => {
+  const frames = words.flatMap((word) => spokenFrames({ name: word, language: "fr" }, 8000));
+  expect(promptFrames(name, { language: "fr" }, 8000)).toEqual(frames);
 });
 
-test("muted goes down, unmuted goes up", () => {
-  expect(heard(promptFrames("muted", 8000), [440, 659])).toEqual([659, 440]);
-  expect(heard(promptFrames("unmuted", 8000), [440, 659])).toEqual([440, 659]);
+test("a chime comes before the words that somebody is alone", () => {
+  const words = spokenFrames({ name: "nobody-here", language: "de" }, 8000);
+  const frames = promptFrames("waiting", { language: "de" }, 8000);
+  expect(frames.slice(-words.length)).toEqual(words);
+  expect(toneLevel(frames[1] ?? new Int16Array(160), 8000, 523)).toBeCloseTo(-18, 0);
+});
+
+test("the count is a sentence", () => {
+  const names = ["count-before", "number-3", "count-after"] as const;
+  const frames = names.flatMap((name) => spokenFrames({ name, language: "en" }, 16000));
+  expect(countFrames(3, { language: "en" }, 16000)).toEqual(frames);
 });
 
 test("the music fills whole frames, so that it can be played again and again without a gap", () => {

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promptTexts } from "../../../deploy/prompts/texts.ts";
 import { wavOf } from "../../../deploy/prompts/speech.ts";
-import { LANGUAGES } from "../../../src/dialin/language.ts";
+import { LANGUAGES } from "../../../src/numbering/language.ts";
 import { spokenPromptNames } from "../../../src/dialin/spoken-prompts.ts";
 import { promptFolderProblems, spokenDurationMs, spokenFrames } from "../../../src/media/spoken-prompts.ts";
 import { toneLevel } from "../../support/media/tones.ts";

@@ -1,4 +1,5 @@
 import { expect, test } from "@jest/globals";
+import type { WaitingCaller } from "../../../../src/calls/moderation-ports.ts";
 import type { CallRecord } from "../../../../src/calls/ports.ts";
 import { GatewayError } from "../../../../src/errors.ts";
 import { callId, legId, roomId, userId } from "../../../../src/ids.ts";
@@ -15,6 +16,8 @@ const NOW_MS = Date.UTC(2026, 10, 21, 14, 30);
 test.each<[string, Command | undefined]>([
   ["!phone add +33 1 40 50 60 70", { name: "add", number: "+33 1 40 50 60 70" }],
   ["!phone  ADD\t1001 ", { name: "add", number: "1001" }],
+  ["!phone add 01 40 50 60 70 Confirm", { name: "add", number: "01 40 50 60 70", confirm: "key" }],
+  ["!phone add confirm", { name: "help" }],
   ["!phone hangup", { name: "hangup" }],
   ["!phone hangup 01 40 50 60 70", { name: "hangup", number: "01 40 50 60 70" }],
   ["!PHONE list", { name: "list" }],
@@ -32,6 +35,16 @@ test.each<[string, Command | undefined]>([
   ["!phone dialin off now", { name: "help" }],
   ["!phone dialin new-pin 12345678", { name: "help" }],
   ["!phone dialin constructor", { name: "help" }],
+  ["!phone mute", { name: "mute" }],
+  ["!phone Mute all", { name: "mute", number: "all" }],
+  ["!phone unmute +33*******70", { name: "unmute", number: "+33*******70" }],
+  ["!phone drop 1001", { name: "hangup", number: "1001" }],
+  ["!phone lock", { name: "lock" }],
+  ["!phone lock 1001", { name: "help" }],
+  ["!phone unlock", { name: "unlock" }],
+  ["!phone who", { name: "who" }],
+  ["!phone admit 1001", { name: "admit", number: "1001" }],
+  ["!phone refuse", { name: "refuse" }],
   ["!phonebook add 1001", undefined],
   ["please !phone add 1001", undefined],
   ["phone add 1001", undefined],
@@ -70,6 +83,7 @@ interface World {
 const worldWith = (
   running: readonly CallRecord[],
   add: () => Promise<CallRecord> = async () => call("1001"),
+  waiting: readonly WaitingCaller[] = [],
 ): World => {
   const asked: unknown[] = [];
   const { log, lines } = createTestLog();
@@ -86,6 +100,11 @@ const worldWith = (
         return found;
       },
       inRoom: () => running,
+      atDoor: () => waiting,
+    },
+    moderate: async (message) => {
+      asked.push(message);
+      return "done";
     },
     dialin: async (message) => {
       asked.push(message);
@@ -109,6 +128,12 @@ test("add starts a call in the name of the sender", async () => {
   expect(world.asked).toEqual([
     { roomId: ROOM, number: "01 40 50 60 70", subject: { kind: "user", userId: ALICE }, via: "command" },
   ]);
+});
+
+test("add with confirm lets the phone press a key", async () => {
+  const world = worldWith([]);
+  await world.say("!phone add 1001 confirm");
+  expect(world.asked).toMatchObject([{ number: "1001", confirm: "key" }]);
 });
 
 test("list names numbers, states and times", async () => {
@@ -176,6 +201,19 @@ test("words of an unforeseen error stay in the log", async () => {
   expect(world.lines.map(({ level, message }) => [level, message])).toEqual([
     ["error", "command failed: x is not a function"],
   ]);
+});
+
+test("list names those who wait as well", async () => {
+  const { number, ghost } = call("+33612345678");
+  const waiting = [{ legId: legId("in"), roomId: ROOM, ghost, number, name: "+33*******78" }];
+  const world = worldWith([], undefined, waiting);
+  await expect(world.say("!phone list")).resolves.toBe("+33*******78 waits to be let in");
+});
+
+test("what moderators ask for is asked in the name of the sender", async () => {
+  const world = worldWith([]);
+  await expect(world.say("!phone mute 1001")).resolves.toBe("done");
+  expect(world.asked).toEqual([{ room: ROOM, sender: ALICE, command: { name: "mute", number: "1001" } }]);
 });
 
 test("help explains every command", async () => {

@@ -29,6 +29,8 @@ interface Options {
   readonly authorize?: GatewayError;
   readonly botInRoom?: boolean;
   readonly rejectionsLeft?: number;
+  /** The ghost waits for an invite. */
+  readonly hasKnocked?: boolean;
 }
 
 const make = (options: Options = {}) => {
@@ -55,6 +57,7 @@ const make = (options: Options = {}) => {
         added.push(request);
         throw options.add ?? new GatewayError("ALREADY_IN_CALL", "nothing is left to do");
       },
+      ghostInvited: () => options.hasKnocked === true,
     },
     users,
     membership: createMembership({ homeserver, log, retryDelaysMs: [] }),
@@ -189,4 +192,10 @@ test("the bot comes when a known server invites it", async () => {
   await handle(invite({ stateKey: "@phone:example.org" }));
   expect(fake.asked()).toEqual([JOIN]);
   expect(fake.seen[0]?.query.get("user_id")).toBe("@phone:example.org");
+});
+
+test("an invite that answers a knock calls nobody", async () => {
+  const { added, noticed, handle } = make({ hasKnocked: true });
+  await handle(invite());
+  expect([added, noticed]).toEqual([[], []]);
 });

@@ -18,15 +18,18 @@ export const DEFAULT_PREFIX_LANGUAGES: Readonly<Record<string, Language>> = {
   "+377": "fr",
 };
 
-export interface LanguageRules {
-  /** Language of the trunk or of the dispatch rule. `ask`: the caller chooses by key where the number does not tell. */
-  readonly trunk?: Language | "ask";
+export interface LanguageRules<Otherwise extends Language | "ask" = Language | "ask"> {
+  /** Language of the trunk or of the menu. `ask`: the caller chooses by key where the number does not tell. */
+  readonly trunk?: Otherwise;
   /** Beginnings of E.164 numbers; the longest one that fits decides. */
   readonly prefixes?: Readonly<Record<string, Language>>;
 }
 
 /** Language for a caller: what the number tells, else what the trunk says, else English. An extension or no number tells nothing. */
-export const languageFor = (caller: string | undefined, rules: LanguageRules): Language | "ask" => {
+export const languageFor = <Otherwise extends Language | "ask" = Language>(
+  caller: string | undefined,
+  rules: LanguageRules<Otherwise>,
+): Language | Otherwise => {
   const prefixes = rules.prefixes ?? DEFAULT_PREFIX_LANGUAGES;
   const longest = Object.keys(prefixes)
     .filter((prefix) => caller?.startsWith(prefix) === true)

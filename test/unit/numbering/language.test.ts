@@ -1,5 +1,5 @@
 import { expect, test } from "@jest/globals";
-import { isLanguage, type LanguageRules, languageFor } from "../../../src/dialin/language.ts";
+import { isLanguage, type LanguageRules, languageFor } from "../../../src/numbering/language.ts";
 import { countPrompts, spokenPromptNames } from "../../../src/dialin/spoken-prompts.ts";
 
 test.each<[string | undefined, LanguageRules, string]>([
