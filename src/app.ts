@@ -3,7 +3,7 @@ import { type Calls, createCallService } from "./calls/call-service.ts";
 import type { Clock, SipPort } from "./calls/ports.ts";
 import { callOptionsOf, dispatchRulesOf, numberPlanOf, policyOptionsOf, trunksOf } from "./config/domain.ts";
 import type { Config } from "./config/schema.ts";
-import { loadDirectory } from "./directory/directory.ts";
+import { openDirectory } from "./directory/open-directory.ts";
 import { createMask } from "./directory/mask.ts";
 import { secretsOf } from "./config/summary.ts";
 import { GatewayError } from "./errors.ts";
@@ -24,6 +24,7 @@ import { stickyMembersOf } from "./matrix/rtc/sticky-members.ts";
 import { createTransports } from "./matrix/rtc/transports.ts";
 import { createMediaPool, type MediaPool } from "./media/pool.ts";
 import { createDialin, type Dialin } from "./menu-app.ts";
+import { createPersonalCalls } from "./personal-app.ts";
 import { createCallObserver } from "./observability/call-observer.ts";
 import { createLogger } from "./observability/logger.ts";
 import { createMetrics, type Metrics } from "./observability/metrics.ts";
@@ -325,21 +326,26 @@ export const startGateway = async (config: Config): Promise<Gateway> => {
     const engines = createEngines(foundation);
     undo.add(() => engines.close());
     const { appservice, rtc } = await createMatrixSide(foundation, media, () => hasDelayedEvents);
-    const directory = await loadDirectory(config.directory.file, numberPlanOf(config));
+    const plan = numberPlanOf(config);
+    const directory = await openDirectory({ file: config.directory.file, plan, log });
+    undo.add(() => directory.close());
     const mask = createMask(await loadSealingKey(config.crypto.keyFile));
     const desk = foundation.dialin?.desk(engines.sip, media.lobby);
+    undo.add(() => rtc.chatDevices.close());
+    const { users } = appservice;
+    const personal = createPersonalCalls({ ...foundation, devices: rtc.chatDevices, users, directory, plan });
     const calls = createCallService({
       sip: desk ?? engines.sip,
-      // What a crash left is over: its ghosts leave their rooms as well.
-      rtc: { ...rtc, cleanUp: (ghost, room) => rtc.cleanUp(ghost, room, { leaveRoom: true }) },
+      rtc,
       media,
       notices: appservice.notices,
       store: store.calls,
-      observer: createCallObserver(foundation),
+      observer: personal.observing(createCallObserver(foundation)),
+      people: personal.people,
       clock: systemClock,
       rooms: appservice.rooms,
       policy: foundation.policy,
-      plan: numberPlanOf(config),
+      plan,
       trunks: trunksOf(config),
       dispatchRules: dispatchRulesOf(config),
       callerNames: { nameOf: (number) => directory.nameOf(number), mask },
@@ -349,7 +355,7 @@ export const startGateway = async (config: Config): Promise<Gateway> => {
     });
 
     let readiness: Readiness = { ready: false, checks: [] };
-    const connected = appservice.connect(calls);
+    const connected = appservice.connect(calls, personal.connect(calls));
     const listeners = await listen(foundation, calls, connected.router, () => readiness);
     undo.add(() => Promise.all([listeners.api.close(), listeners.appservice.close()]));
     undo.add(() => appservice.bot.stop());

@@ -7,13 +7,15 @@ import { ghostOf } from "../numbering/ghost-id.ts";
 import type { NumberPlan } from "../numbering/number-plan.ts";
 import { parseNumber } from "../numbering/parse.ts";
 import type { PhoneNumber } from "../numbering/phone-number.ts";
-import { type Admit, admitGhost, checkRoom, viewRoom } from "./admission.ts";
+import { type Admit, admitGhost, checkChat, checkRoom, viewRoom } from "./admission.ts";
 import { type CallActor, createCallActor } from "./call-actor.ts";
-import { type Claim, createCallRegistry, isSameSubject } from "./call-registry.ts";
+import { type Claim, createCallRegistry } from "./call-registry.ts";
+import { createCallOrders } from "./call-orders.ts";
 import { type Call, type CallOptions, createCall, DEFAULT_CALL_OPTIONS, type DialTarget } from "./call.ts";
 import type { CallerNames } from "./caller.ts";
 import type { DispatchRule } from "./dispatch.ts";
 import type { CallPorts } from "./effect-runner.ts";
+import type { PersonPort } from "./person.ts";
 import { createReception } from "./reception.ts";
 import type { AddPhone, CallRecord, CallService, PolicyPort, Subject } from "./ports.ts";
 import { recoverCalls } from "./recovery.ts";
@@ -27,6 +29,7 @@ export interface CallServiceDeps extends CallPorts {
   /** Where inbound calls go; checked for conflicts by the configuration. */
   readonly dispatchRules: readonly DispatchRule[];
   readonly callerNames: CallerNames;
+  readonly people: PersonPort;
   /** Server part of the ghosts' ids. */
   readonly serverName: string;
   readonly log: Log;
@@ -82,12 +85,15 @@ export const createCallService = (deps: CallServiceDeps): Calls => {
       ghost: ghostOf(number, serverName),
       number,
       subject,
+      ...(via === "chat" && subject.kind === "user" ? { person: subject.userId } : {}),
       state: "routing",
       createdAtMs: clock.nowMs(),
     };
     // The profile of a ghost is the same whoever calls whom.
     const displayName = deps.callerNames.nameOf(number) ?? formatNumber(number);
-    const actor = createActor(createCall({ record, targets, displayName, inviteFirst: via !== "invite" }));
+    const actor = createActor(
+      createCall({ record, targets, displayName, inviteFirst: via === "command" || via === "api" }),
+    );
     claim.started(actor);
     actor.post({ type: "call.start" });
     return actor;
@@ -102,7 +108,10 @@ export const createCallService = (deps: CallServiceDeps): Calls => {
       try {
         policy.authorize(subject, number);
         claim.checkLimits();
-        checkRoom(await viewRoom(rooms, request, ghostOf(number, serverName)), via);
+        const ghost = ghostOf(number, serverName);
+        const view = await viewRoom(rooms, request, ghost);
+        if (via === "chat" && subject.kind === "user") checkChat(view, ghost, subject.userId);
+        else checkRoom(view, via);
         refuseWhenShuttingDown();
         return start(request, number, claim).record();
       } catch (error) {
@@ -115,31 +124,11 @@ export const createCallService = (deps: CallServiceDeps): Calls => {
     }
   };
 
-  const hangup: CallService["hangup"] = async ({ callId: id, subject }) => {
-    const actor = registry.actor(id);
-    const record = actor?.record() ?? store.get(id);
-    if (record === undefined) throw new GatewayError("CALL_NOT_FOUND", "There is no such call.");
-    if (isSameSubject(subject, record.subject)) {
-      actor?.post({ type: "hangup.byAdder" });
-    } else {
-      const { roomId, ghost } = record;
-      const mayKick =
-        subject.kind === "user" &&
-        actor !== undefined &&
-        (await viewRoom(rooms, { roomId, via: "invite" }, ghost)).canKick(subject.userId);
-      if (!mayKick) {
-        throw new GatewayError("NOT_YOUR_CALL", "Only who added this phone, and members who may kick, can hang it up.");
-      }
-      actor?.post({ type: "hangup.byModerator" });
-    }
-    return actor?.record() ?? record;
-  };
-
   deps.sip.onIncoming(createReception({ ...deps, registry, createActor, isShuttingDown: () => isShuttingDown }));
 
   return {
     add,
-    hangup,
+    ...createCallOrders({ registry, rooms, store }),
     inRoom: (room) =>
       registry
         .actors()

@@ -122,15 +122,18 @@ export const createCall = (given: {
   readonly targets: readonly [DialTarget, ...DialTarget[]];
 }): Call => ({ ...FRESH, ...given, trunkId: given.targets[0].trunkId });
 
-/** A call that a PBX sent us. */
+/** A call that a PBX sent us. Who is called in person has to come yet, and finds the ghost there. */
 export const createInboundCall = (given: { readonly record: CallRecord; readonly trunkId: TrunkId }): Call => ({
   ...FRESH,
   ...given,
   displayName: nameOf(given.record),
-  inviteFirst: true,
+  inviteFirst: given.record.person === undefined,
+  alone: given.record.person !== undefined,
   targets: [],
   leg: "ringing",
 });
+
+export const isPersonal = (call: Call): boolean => call.record.person !== undefined;
 
 /** What a room may see of the phone. */
 export const nameOf = ({ name, number }: Pick<CallRecord, "name" | "number">): string => name ?? formatNumber(number);

@@ -4,11 +4,10 @@ import type { Log } from "../log.ts";
 import { RECOVERY_WINDOW_MS } from "./actions.ts";
 import { type Attempts, createAttempts } from "./attempts.ts";
 import type { Admit } from "./admission.ts";
+import type { CallObserver, CallStore } from "./call-store.ts";
 import type { Call, CallOptions } from "./call.ts";
 import { createKeypad } from "./keypad.ts";
 import type {
-  CallObserver,
-  CallStore,
   Clock,
   LegFact,
   LegMedia,
@@ -118,7 +117,7 @@ const sipHandlers = (context: Context, attempts: Attempts, handles: Handles): Ha
 };
 
 const rtcHandlers = (
-  { ports: { rtc }, post, admit }: Context,
+  { ports: { rtc }, options, post, admit }: Context,
   attempts: Attempts,
   handles: Handles,
 ): Handlers<"rtc"> => ({
@@ -126,9 +125,11 @@ const rtcHandlers = (
     attempts.step(
       { operation: "prepare" },
       async () => {
-        if (record.direction === "inbound") post({ type: "room.entered", ...(await admit(record)) });
-        const { callId, roomId, ghost } = record;
-        return rtc.prepare({ callId, roomId, ghost, displayName, inviteFirst }, post);
+        const { callId, roomId, ghost, person, direction } = record;
+        // A chat of two is made for the call: nobody has to let the ghost in.
+        if (direction === "inbound" && person === undefined) post({ type: "room.entered", ...(await admit(record)) });
+        const member = { callId, roomId, ghost, displayName, inviteFirst };
+        return rtc.prepare(person === undefined ? member : { ...member, person }, post);
       },
       (access) => {
         handles.access = access;
@@ -146,6 +147,13 @@ const rtcHandlers = (
       { operation: "exchangeKeys" },
       () => rtc.keysExchanged(callId),
       () => ({ type: "rtc.keysExchanged" }),
+    ),
+  // As long as the phone rings: who has not heard it ring cannot answer any more.
+  "rtc.ring": (_effect, { record: { callId } }) =>
+    attempts.step(
+      { operation: "ring" },
+      () => rtc.ring(callId, options.ringTimeoutMs),
+      () => ({ type: "rtc.rung" }),
     ),
   "rtc.raiseHand": ({ isRaised }, { record: { callId } }) =>
     attempts.aside("raise hand", () => rtc.raiseHand(callId, isRaised)),
@@ -243,10 +251,10 @@ const timerHandlers = ({ ports: { clock }, options, post }: Context): Handlers<"
     cancels.delete(timer);
   };
   return {
-    "timer.arm": ({ timer }, { record: { direction } }) => {
+    "timer.arm": ({ timer }, { record: { direction, person } }) => {
       cancel(timer);
       const onTime = (): void => post({ type: `timer.${timer}` });
-      const isOurRinging = timer === "ring" && direction === "inbound";
+      const isOurRinging = timer === "ring" && direction === "inbound" && person === undefined;
       cancels.set(timer, clock.after(isOurRinging ? options.answerTimeoutMs : delayMs[timer], onTime));
     },
     "timers.cancel": ({ timers }) => {

@@ -53,6 +53,7 @@ const absorbFailure = (call: Call, event: Extract<CallEvent, { type: "operation.
       return { ...call, bridge: "failed" };
     case "exchangeKeys":
     case "answer":
+    case "ring":
       return call;
   }
 };
@@ -103,6 +104,8 @@ export const absorb = (call: Call, event: CallEvent, nowMs: number): Call => {
       return { ...call, releasing: call.releasing.toSpliced(call.releasing.indexOf(event.what), 1) };
     case "call.start":
     case "rtc.removed":
+    case "rtc.declined":
+    case "rtc.rung":
     case "rtc.renewed":
     case "keypad":
     case "media.flowing":

@@ -138,6 +138,8 @@ export interface PrepareMember {
   readonly displayName: string;
   /** True when the bot has to invite the ghost first (command, API); false when somebody invited it already. */
   readonly inviteFirst: boolean;
+  /** The one person of a one-to-one call: the room is a chat of two, and the ghost stays in it. */
+  readonly person?: UserId;
 }
 
 export interface PublishMember {
@@ -150,6 +152,8 @@ export type RtcFact =
   | { readonly type: "rtc.alone" }
   /** A member that is not a phone is there (again). */
   | { readonly type: "rtc.accompanied" }
+  /** The person who was rung does not want the call (MSC4310). */
+  | { readonly type: "rtc.declined" }
   /** The ghost was kicked or banned, or the room was upgraded. */
   | { readonly type: "rtc.removed"; readonly reason: "kicked" | "banned" | "upgraded" }
   /** The membership cannot be kept up (homeserver refuses it). */
@@ -170,6 +174,8 @@ export interface RtcPort {
    * both sides can be heard. At once in a plain room.
    */
   keysExchanged(call: CallId): Promise<void>;
+  /** Rings the clients of the person of a one-to-one call (MSC4075) for so long, once the membership is published. */
+  ring(call: CallId, lifetimeMs: number): Promise<void>;
   /** Shows or takes back the raised hand in Element Call. */
   raiseHand(call: CallId, isRaised: boolean): Promise<void>;
   /** A new SFU token for a running session (the old worker died, or the token ran out). */
@@ -179,8 +185,8 @@ export interface RtcPort {
    * answers. Comes also while `prepare` or `publish` is still running, and once more when that has settled: it undoes what they made.
    */
   leave(call: CallId): Promise<void>;
-  /** Removes what a crashed gateway left of a ghost in a room: memberships, delayed leaves, devices. */
-  cleanUp(ghost: GhostUserId, room: RoomId): Promise<void>;
+  /** Removes what a crashed gateway left of a ghost in a room: memberships, delayed leaves, devices; and the ghost itself. */
+  cleanUp(ghost: GhostUserId, room: RoomId, options: { readonly leaveRoom: boolean }): Promise<void>;
 }
 
 /** One member of a conference as the domain needs it. */
@@ -205,6 +211,8 @@ export interface RoomView {
   /** Whether this user may kick (moderators may hang up phones of others). */
   canKick(user: UserId): boolean;
   isBanned(user: UserId): boolean;
+  /** Joined or invited. */
+  people(): readonly UserId[];
 }
 
 export interface RoomPort {
@@ -338,6 +346,8 @@ export interface CallRecord {
   readonly number: PhoneNumber;
   /** Display name of the ghost where it is not the number: from the directory, or masked. What a room may see. */
   readonly name?: string;
+  /** The Matrix user of a one-to-one call. */
+  readonly person?: UserId;
   readonly subject: Subject;
   readonly state: CallStateName;
   readonly outcome?: Outcome;
@@ -350,26 +360,10 @@ export interface CallRecord {
 
 export type CallStateName = "routing" | "alerting" | "connecting" | "active" | "ending" | "ended";
 
-export interface CallStore {
-  save(record: CallRecord): void;
-  /** Calls that were not `ended` when the gateway stopped. */
-  loadOpen(): readonly CallRecord[];
-  /** Newest first. */
-  list(filter: { readonly roomId?: RoomId; readonly limit: number }): readonly CallRecord[];
-  get(call: CallId): CallRecord | undefined;
-}
-
 export interface Clock {
   nowMs(): number;
   /** Runs `callback` once; returns how to cancel it. */
   after(delayMs: number, callback: () => void): () => void;
-}
-
-/** What is watched of calls: metrics, log, call trace. Must not throw. */
-export interface CallObserver {
-  /** The call has entered another state, `record.state`; the event is the one that led there. */
-  transition(record: CallRecord, event: string): void;
-  audio(record: CallRecord, fact: Extract<MediaFact, { type: "media.flowing" | "media.silent" }>): void;
 }
 
 // ------------------------------------------------------------------------------------- What the world asks of calls
@@ -379,8 +373,8 @@ export interface AddPhone {
   /** As typed or as in the ghost id; parsed and normalised by us. */
   readonly number: string;
   readonly subject: Subject;
-  /** `invite`: the ghost was invited and joins by itself; else the bot invites it. */
-  readonly via: "invite" | "command" | "api";
+  /** `invite`: the ghost was invited and joins by itself; `chat`: it is in a chat of two with the caller; else the bot invites it. */
+  readonly via: "invite" | "command" | "api" | "chat";
 }
 
 /** The application's use cases; called by the appservice, the bot and the HTTP API. All reject with GatewayError. */

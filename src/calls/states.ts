@@ -19,6 +19,7 @@ export type Operation =
   | "publish"
   | "exchangeKeys"
   | "answer"
+  | "ring"
   | "renewAccess"
   | "renewMedia"
   | "join"
@@ -54,6 +55,7 @@ export type CallEvent =
   | { readonly type: "rtc.prepared"; readonly encrypted: boolean }
   | { readonly type: "rtc.published" }
   | { readonly type: "rtc.keysExchanged" }
+  | { readonly type: "rtc.rung" }
   /** The room of an inbound call lets it in. `isLive`: a member that is not a phone is in the call; `isEmpty`: nobody at all. */
   | { readonly type: "room.entered"; readonly isLive: boolean; readonly isEmpty: boolean }
   /** What was pressed as a whole; single keys never become events. */
@@ -81,9 +83,16 @@ export type CallEvent =
 /**
  * Rows of the table: events by their type, except where one type means different things. `leg.unreached`: the leg ended before any 18x
  * and there is another trunk. `media.lost`: audio broke and may be brought back. `media.lostForGood`: it was tried often enough.
- * `media.retryLater`: an attempt to bring it back failed.
+ * `media.retryLater`: an attempt to bring it back failed. `person.came`, `person.left`: the only other member of a one-to-one call.
  */
-export type Trigger = CallEvent["type"] | "leg.unreached" | "media.lost" | "media.lostForGood" | "media.retryLater";
+export type Trigger =
+  | CallEvent["type"]
+  | "leg.unreached"
+  | "media.lost"
+  | "media.lostForGood"
+  | "media.retryLater"
+  | "person.came"
+  | "person.left";
 
 export type Effect =
   | { readonly type: "sip.dial"; readonly target: DialTarget }
@@ -94,6 +103,7 @@ export type Effect =
   | { readonly type: "rtc.prepare" }
   | { readonly type: "rtc.publish"; readonly notifyRoom: boolean }
   | { readonly type: "rtc.exchangeKeys" }
+  | { readonly type: "rtc.ring" }
   | { readonly type: "rtc.raiseHand"; readonly isRaised: boolean }
   | { readonly type: "rtc.renewAccess"; readonly epoch: number }
   | { readonly type: "rtc.leave" }
@@ -121,6 +131,8 @@ export type Action =
   | "dialNext"
   | "prepare"
   | "publish"
+  | "publishOnAnswer"
+  | "ring"
   | "exchangeKeys"
   | "join"
   | "recover"
@@ -193,11 +205,15 @@ export const TRANSITIONS: Readonly<Record<CallStateName, Readonly<Partial<Record
     "leg.progress": NOTED,
     "leg.held": NOTED,
     "leg.resumed": NOTED,
-    "leg.answered": { to: "connecting" },
+    "leg.answered": { to: "connecting", actions: ["publishOnAnswer"] },
     "leg.unreached": { actions: ["dialNext", "arm:ring", "save"] },
     "rtc.prepared": { actions: ["publish", "join"] },
-    "rtc.published": { actions: ["tellEncryption", "exchangeKeys"] },
+    "rtc.published": { actions: ["tellEncryption", "ring", "exchangeKeys"] },
     "rtc.keysExchanged": NOTED,
+    "rtc.rung": NOTED,
+    "rtc.declined": end("declined"),
+    "person.came": { actions: ["exchangeKeys"] },
+    "person.left": end("of-event"),
     "rtc.renewed": { actions: ["join"] },
     "room.entered": NOTED,
     "media.joined": NOTED,
@@ -220,6 +236,7 @@ export const TRANSITIONS: Readonly<Record<CallStateName, Readonly<Partial<Record
     "leg.resumed": NOTED,
     "rtc.prepared": { actions: ["publish", "join"] },
     "rtc.published": { actions: ["tellEncryption"] },
+    "person.left": end("completed"),
     "rtc.renewed": { actions: ["join"] },
     "media.joined": NOTED,
     "media.attached": NOTED,
@@ -235,6 +252,7 @@ export const TRANSITIONS: Readonly<Record<CallStateName, Readonly<Partial<Record
   active: {
     ...ENDS_ANY_TIME,
     "rtc.alone": { actions: ["tellAlone"] },
+    "person.left": end("completed"),
     "rtc.accompanied": { actions: ["cancel:alone", "cancel:waiting", "stopMusic"] },
     "leg.mediaRenewed": NOTED,
     "leg.held": { actions: ["applyHold"] },

@@ -1,4 +1,5 @@
-import type { CallObserver, CallRecord, CallStateName } from "../calls/ports.ts";
+import type { CallObserver } from "../calls/call-store.ts";
+import type { CallRecord, CallStateName } from "../calls/ports.ts";
 import type { CallId } from "../ids.ts";
 import type { Log } from "../log.ts";
 import { maskNumber } from "../numbering/format.ts";

@@ -1,7 +1,8 @@
 import type { DatabaseSync } from "node:sqlite";
 import { z } from "zod";
+import type { CallStore } from "../calls/call-store.ts";
 import { OUTCOMES } from "../calls/outcome.ts";
-import type { CallRecord, CallStore } from "../calls/ports.ts";
+import type { CallRecord } from "../calls/ports.ts";
 import { type E164, type Extension, callId, ghostUserId, legId, roomId, trunkId, userId } from "../ids.ts";
 
 const number = z.discriminatedUnion("kind", [
@@ -54,6 +55,7 @@ const row = z.object({
   answered_at_ms: z.number().nullable(),
   ended_at_ms: z.number().nullable(),
   name: z.string().nullable(),
+  person: z.string().transform(userId).nullable(),
 });
 
 const recordOf = (value: unknown): CallRecord => {
@@ -68,6 +70,7 @@ const recordOf = (value: unknown): CallRecord => {
     subject: call.subject,
     state: call.state,
     createdAtMs: call.created_at_ms,
+    ...(call.person === null ? {} : { person: call.person }),
     ...(call.name === null ? {} : { name: call.name }),
     ...(call.outcome === null ? {} : { outcome: call.outcome }),
     ...(call.cause === null ? {} : { cause: call.cause }),
@@ -80,7 +83,7 @@ const recordOf = (value: unknown): CallRecord => {
 export const createCallStore = (database: DatabaseSync): CallStore => {
   const save = database.prepare(`
     INSERT INTO calls VALUES (
-      :callId, :legId, :direction, :roomId, :ghost, :number, :subject, :state, :outcome, :cause, :createdAtMs, :answeredAtMs, :endedAtMs, :name
+      :callId, :legId, :direction, :roomId, :ghost, :number, :subject, :state, :outcome, :cause, :createdAtMs, :answeredAtMs, :endedAtMs, :name, :person
     ) ON CONFLICT (call_id) DO UPDATE SET
       leg_id = excluded.leg_id, state = excluded.state, outcome = excluded.outcome, cause = excluded.cause,
       answered_at_ms = excluded.answered_at_ms, ended_at_ms = excluded.ended_at_ms`);
@@ -107,6 +110,7 @@ export const createCallStore = (database: DatabaseSync): CallStore => {
         answeredAtMs: record.answeredAtMs ?? null,
         endedAtMs: record.endedAtMs ?? null,
         name: record.name ?? null,
+        person: record.person ?? null,
       });
     },
     loadOpen: () => open.all().map(recordOf),

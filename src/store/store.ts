@@ -1,7 +1,8 @@
-import type { CallStore } from "../calls/ports.ts";
+import type { CallStore } from "../calls/call-store.ts";
 import type { ConferenceStore } from "../dialin/conference.ts";
 import { createCallStore } from "./calls.ts";
 import { createConferenceStore } from "./conferences.ts";
+import { type ChatStore, createChatStore } from "./chats.ts";
 import { openDatabase } from "./database.ts";
 import { createIdempotencyStore, type IdempotencyStore } from "./idempotency.ts";
 import {
@@ -21,6 +22,7 @@ export interface Store {
   readonly identities: GhostIdentityStore;
   readonly idempotency: IdempotencyStore;
   readonly conferences: ConferenceStore;
+  readonly chats: ChatStore;
   /** Nothing may be called after this. */
   close(): void;
 }
@@ -41,6 +43,7 @@ export const openStore = ({
     identities: createGhostIdentityStore(database),
     idempotency: createIdempotencyStore(database, nowMs),
     conferences: createConferenceStore(database),
+    chats: createChatStore(database),
     close: () => database.close(),
   };
 };

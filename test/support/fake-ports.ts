@@ -5,7 +5,6 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type {
   CallRecord,
-  CallStore,
   DialRequest,
   IncomingCall,
   LegFact,
@@ -19,6 +18,7 @@ import type {
   RtcFact,
   SfuAccess,
 } from "../../src/calls/ports.ts";
+import type { CallStore } from "../../src/calls/call-store.ts";
 import type { CallServiceDeps } from "../../src/calls/call-service.ts";
 import type { Outcome } from "../../src/calls/outcome.ts";
 import { GatewayError } from "../../src/errors.ts";
@@ -47,6 +47,7 @@ export const aRoomView = (changes: Partial<RoomView> = {}): RoomView => ({
   botCanInvite: true,
   canKick: () => false,
   isBanned: () => false,
+  people: () => [ALICE],
   ...changes,
 });
 
@@ -63,6 +64,7 @@ export type OperationName =
   | "publish"
   | "exchangeKeys"
   | "answer"
+  | "ring"
   | "renewAccess"
   | "renewMedia"
   | "join"
@@ -107,7 +109,7 @@ export interface FakeWorld {
   readonly clock: ManualClock;
   readonly ports: Omit<
     CallServiceDeps,
-    "plan" | "trunks" | "dispatchRules" | "callerNames" | "serverName" | "options" | "policy"
+    "plan" | "trunks" | "dispatchRules" | "callerNames" | "people" | "serverName" | "options" | "policy"
   >;
   readonly dialled: readonly Dialled[];
   readonly accepted: readonly Accepted[];
@@ -258,6 +260,7 @@ export const createFakeWorld = ({ mode }: { readonly mode: "auto" | "manual" }):
         },
         publish: (call) => operation("publish", () => void memberships.add(call)),
         keysExchanged: () => operation("exchangeKeys", () => undefined),
+        ring: () => operation("ring", () => undefined),
         raiseHand: async (_call, isRaised) => void calls.push(isRaised ? "raise hand" : "lower hand"),
         renewAccess: () => operation("renewAccess", () => ACCESS),
         leave: (call) =>

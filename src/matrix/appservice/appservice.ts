@@ -15,6 +15,7 @@ import { createRooms } from "../room/rooms.ts";
 import { watchUnreadableMembers } from "../room/unreadable-members.ts";
 import { viewOf } from "../room/view.ts";
 import { createBot, type Bot } from "./bot.ts";
+import type { AppserviceEvent } from "./events.ts";
 import type { BotMessage } from "./bot-events.ts";
 import { createCommands, parseCommand } from "./commands.ts";
 import { createDialinCommands, type DialinCommandsDeps, type DialinMessage } from "./dialin-commands.ts";
@@ -57,13 +58,30 @@ export interface Appservice {
   /** Tells the room, once per member, that phones cannot hear members whose memberships cannot be decrypted. */
   tellUnreadable(room: RoomId, users: readonly UserId[]): void;
   /** Connects what the homeserver and the people say with the calls, which are made in between because they need rooms and notices. */
-  connect(calls: CallService): {
+  connect(
+    calls: CallService,
+    chats: ChatHooks,
+  ): {
     /** What the homeserver calls, with full paths. */
     readonly router: Router;
     /** Starts the bot; resolves when its rooms are known. Rejects with HOMESERVER_*. */
     start(): Promise<void>;
   };
 }
+
+/** Chats of a number with a person. */
+export interface ChatHooks {
+  /** The ghost has joined a chat with a person. */
+  readonly accepted: (chat: { readonly room: RoomId; readonly ghost: GhostUserId; readonly person: UserId }) => void;
+  /** Every event that the homeserver tells. */
+  readonly onEvent: (event: AppserviceEvent) => Promise<void>;
+  /** `!phone call`: makes the chat, and answers in words. Rejects with GatewayError. */
+  readonly open: (person: UserId, number: string) => Promise<string>;
+}
+
+const noDialin = async (_message: DialinMessage): Promise<string> => {
+  throw new GatewayError("BAD_REQUEST", "This gateway has no dial-in number: its administrator can set one up.");
+};
 
 /** The Matrix side of the gateway that is not about one call: users, bot, rooms, and what the homeserver tells. */
 export const createAppservice = (deps: AppserviceDeps): Appservice => {
@@ -112,7 +130,7 @@ export const createAppservice = (deps: AppserviceDeps): Appservice => {
 
   const notices = createNotices({ sayAsBot: (room, text) => bot.say(room, text), sayAsGhost: deps.sayAsGhost, log });
 
-  const routerFor = (calls: CallService): Router => {
+  const routerFor = (calls: CallService, chats: ChatHooks): Router => {
     const onInvite = createInvites({
       namespace,
       numberPlan,
@@ -120,6 +138,7 @@ export const createAppservice = (deps: AppserviceDeps): Appservice => {
       calls,
       users,
       membership,
+      onChat: chats.accepted,
       noticeAsGhost: deps.noticeAsGhost,
       sayAsBot: (room, text) => bot.say(room, text),
       rejectionLimit,
@@ -132,6 +151,7 @@ export const createAppservice = (deps: AppserviceDeps): Appservice => {
       onEvent: async (event) => {
         onRemoval(event);
         await onInvite(event);
+        await chats.onEvent(event);
       },
       hasUser: createUserQuery({ numberPlan, serverName }),
       onMalformed: deps.onMalformedEvents,
@@ -160,17 +180,13 @@ export const createAppservice = (deps: AppserviceDeps): Appservice => {
     log,
   });
 
-  const noDialin = async (_message: DialinMessage): Promise<string> => {
-    throw new GatewayError("BAD_REQUEST", "This gateway has no dial-in number: its administrator can set one up.");
-  };
-
-  const startWith = async (calls: CallService): Promise<void> => {
+  const startWith = async (calls: CallService, chats: ChatHooks): Promise<void> => {
     const { conferences, numbers = [] } = deps.dialin ?? {};
     const dialin =
       conferences === undefined || numbers.length === 0
         ? noDialin
         : createDialinCommands(dialinDeps(conferences, numbers));
-    const run = createCommands({ calls, dialin, numberPlan, nowMs, log });
+    const run = createCommands({ calls, dialin, openChat: chats.open, numberPlan, nowMs, log });
     const answer = async ({ room, sender, body, trustworthy }: BotMessage): Promise<void> => {
       const command = parseCommand(body);
       if (command === undefined || !policy.isKnownServer(serverOf(sender))) return;
@@ -190,6 +206,6 @@ export const createAppservice = (deps: AppserviceDeps): Appservice => {
     rooms,
     notices,
     tellUnreadable,
-    connect: (calls) => ({ router: routerFor(calls), start: () => startWith(calls) }),
+    connect: (calls, chats) => ({ router: routerFor(calls, chats), start: () => startWith(calls, chats) }),
   };
 };

@@ -12,6 +12,7 @@ import { errorWords } from "./words.ts";
 
 export type Command =
   | { readonly name: "add"; readonly number: string }
+  | { readonly name: "call"; readonly number: string }
   | { readonly name: "hangup"; readonly number?: string }
   | { readonly name: "list" }
   | { readonly name: "dialin"; readonly action: DialinAction }
@@ -28,6 +29,8 @@ export const parseCommand = (body: string): Command | undefined => {
   switch (verb.toLowerCase()) {
     case "add":
       return number === "" ? { name: "help" } : { name: "add", number };
+    case "call":
+      return number === "" ? { name: "help" } : { name: "call", number };
     case "hangup":
       return number === "" ? { name: "hangup" } : { name: "hangup", number };
     case "list":
@@ -43,6 +46,7 @@ export const parseCommand = (body: string): Command | undefined => {
 
 export const HELP = [
   "!phone add NUMBER: calls a phone into this room's call, for example !phone add +33 1 40 50 60 70",
+  "!phone call NUMBER: makes a chat with a number, in which you can call it",
   "!phone hangup [NUMBER]: ends it",
   "!phone list: the phones in this room's call",
   DIALIN_HELP,
@@ -80,6 +84,8 @@ export interface CommandsDeps {
   readonly calls: Pick<CallService, "add" | "hangup" | "inRoom">;
   /** `!phone dialin …`; rejects with GatewayError. */
   readonly dialin: (message: DialinMessage) => Promise<string>;
+  /** `!phone call`; rejects with GatewayError. */
+  readonly openChat: (person: UserId, number: string) => Promise<string>;
   readonly numberPlan: NumberPlan;
   readonly nowMs: () => number;
   readonly log: Log;
@@ -132,6 +138,8 @@ export const createCommands = (deps: CommandsDeps): ((message: CommandMessage) =
     switch (command.name) {
       case "add":
         return add(room, sender, command.number);
+      case "call":
+        return deps.openChat(sender, command.number);
       case "hangup":
         return hangup(room, sender, command.number);
       case "list":

@@ -44,6 +44,7 @@ export const viewOf = (state: RoomState, context: ViewContext): RoomView => {
     botJoined,
     botCanInvite: botJoined && power.of(botUserId) >= power.toInvite,
     isBanned: (user) => state.event("m.room.member", user)?.content["membership"] === "ban",
+    people: () => state.people(),
     canKick: (user) => state.isJoined(user) && power.of(user) >= power.toKick,
   };
 };

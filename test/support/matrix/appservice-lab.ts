@@ -184,7 +184,11 @@ export const startAppserviceLab = async (): Promise<AppserviceLab> => {
       nowMs: () => Date.now(),
       log,
     });
-    const connected = appservice.connect(calls);
+    const connected = appservice.connect(calls, {
+      accepted: () => undefined,
+      onEvent: async () => undefined,
+      open: async () => "",
+    });
     router = connected.router;
     await connected.start();
     return { appservice, calls };

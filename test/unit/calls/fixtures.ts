@@ -1,5 +1,5 @@
 import { createCall, createInboundCall, type Call, type DialTarget } from "../../../src/calls/call.ts";
-import type { CallStateName } from "../../../src/calls/ports.ts";
+import type { CallDirection, CallStateName } from "../../../src/calls/ports.ts";
 import { callId, type E164, ghostUserId, legId, trunkId } from "../../../src/ids.ts";
 import type { PhoneNumber } from "../../../src/numbering/phone-number.ts";
 import { ALICE, ROOM } from "../../support/fake-ports.ts";
@@ -36,6 +36,16 @@ export const newInboundCall = (): Call => {
   const { displayName: name, record } = newCall();
   const subject = { kind: "trunk", trunkId: trunkId("trunk-1") } as const;
   return createInboundCall({ record: { ...record, direction: "inbound", name, subject }, trunkId: trunkId("trunk-1") });
+};
+
+/** `outbound`: Alice calls the phone in their chat; `inbound`: the phone calls her. */
+export const newPersonalCall = (direction: CallDirection = "outbound"): Call => {
+  if (direction === "outbound") {
+    const call = newCall();
+    return { ...call, inviteFirst: false, record: { ...call.record, person: ALICE } };
+  }
+  const { record } = newInboundCall();
+  return createInboundCall({ record: { ...record, person: ALICE }, trunkId: trunkId("trunk-1") });
 };
 
 const READY = { leg: "answered", member: "published", sfu: "joined", audio: "attached" } as const;

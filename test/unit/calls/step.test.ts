@@ -4,7 +4,7 @@ import type { CallStateName } from "../../../src/calls/ports.ts";
 import { type CallEvent, TIMERS, TRANSITIONS, type Trigger } from "../../../src/calls/states.ts";
 import { step } from "../../../src/calls/step.ts";
 import { legId } from "../../../src/ids.ts";
-import { callIn, LEG, newCall } from "./fixtures.ts";
+import { callIn, LEG, newCall, newPersonalCall } from "./fixtures.ts";
 
 const STATES = ["routing", "alerting", "connecting", "active", "ending", "ended"] as const satisfies CallStateName[];
 const leg = { legId: LEG };
@@ -48,6 +48,10 @@ const ROWS: Readonly<
   "rtc.prepared": [{ type: "rtc.prepared", encrypted: true }],
   "rtc.published": [{ type: "rtc.published" }],
   "rtc.keysExchanged": [{ type: "rtc.keysExchanged" }],
+  "rtc.rung": [{ type: "rtc.rung" }],
+  "rtc.declined": [{ type: "rtc.declined" }],
+  "person.came": [{ type: "rtc.accompanied" }, { record: newPersonalCall().record, alone: true }],
+  "person.left": [{ type: "rtc.alone" }, { record: newPersonalCall().record }],
   "room.entered": [{ type: "room.entered", isLive: true, isEmpty: false }],
   keypad: [{ type: "keypad", command: "mute" }],
   "rtc.renewed": [{ type: "rtc.renewed", ...epoch }],
@@ -97,6 +101,10 @@ rtc.lost             .       en       en         en     .      .
 rtc.prepared         .       =        =          .      =      =
 rtc.published        .       =        =          .      =      =
 rtc.keysExchanged    .       =        .          .      .      .
+rtc.rung             .       =        .          .      .      .
+rtc.declined         .       en       .          .      .      .
+person.came          .       =        .          .      .      .
+person.left          .       en       en         en     .      .
 room.entered         .       =        .          .      .      .
 keypad               .       .        .          =      .      .
 rtc.renewed          .       =        =          =      .      .

@@ -23,6 +23,8 @@ test.each<[string, Command | undefined]>([
   ["!phone add", { name: "help" }],
   ["!phone dance 1001", { name: "help" }],
   ["!phone dialin on", { name: "dialin", action: { name: "on" } }],
+  ["!phone call +33 1 40 50 60 70", { name: "call", number: "+33 1 40 50 60 70" }],
+  ["!phone call", { name: "help" }],
   ["!phone DIALIN On  FR ", { name: "dialin", action: { name: "on", language: "fr" } }],
   ["!phone dialin off", { name: "dialin", action: { name: "off" } }],
   ["!phone dialin new-pin", { name: "dialin", action: { name: "new-pin" } }],
@@ -87,6 +89,7 @@ const worldWith = (
       },
       inRoom: () => running,
     },
+    openChat: async (person, number) => `${person} may call ${number}`,
     dialin: async (message) => {
       asked.push(message);
       if (message.action.name === "off") throw new GatewayError("UNAUTHORIZED", "Only moderators may.");
