@@ -24,7 +24,7 @@ import { stickyMembersOf } from "./matrix/rtc/sticky-members.ts";
 import { createTransports } from "./matrix/rtc/transports.ts";
 import { createMediaPool, type MediaPool } from "./media/pool.ts";
 import { createDialin, type Dialin } from "./menu-app.ts";
-import { createPersonalCalls } from "./personal-app.ts";
+import { createPersonalCalls, noticeContent } from "./personal-app.ts";
 import { createCallObserver } from "./observability/call-observer.ts";
 import { createLogger } from "./observability/logger.ts";
 import { createMetrics, type Metrics } from "./observability/metrics.ts";
@@ -36,6 +36,7 @@ import { checkAsterisk } from "./sip/asterisk/health.ts";
 import type { AsteriskEngineOptions } from "./sip/asterisk/options.ts";
 import { createLivekitSipEngine, type LivekitSipEngine } from "./sip/livekit-sip/engine.ts";
 import { createSipRouter } from "./sip/sip-router.ts";
+import { keepCallsFor } from "./store/retention.ts";
 import { openStore, type Store } from "./store/store.ts";
 
 /** Calls get this long to leave their rooms at a stop. Each part of an end is bounded to 2 s. */
@@ -222,6 +223,9 @@ const createMatrixSide = async (
     stickyMembers: stickyMembersOf(appservice.bot.client),
     // The one way of media keys: from the ghost's device to its worker, never through an event or the store.
     onMediaKey: (call, key) => media.setKey(call, key),
+    onChatMessage: (chat, message) => {
+      appservice.onChatMessage(message, (text) => rtc.chatDevices.send(chat, "m.room.message", noticeContent(text)));
+    },
     onMembers: (call, identities) => media.setMembers(call, identities),
     onUnreadableMember: (_call, room, user) => appservice.tellUnreadable(room, [user]),
     onOtherSfuMember: (call, room, user) => tellOnce(call, room, user),
@@ -365,6 +369,7 @@ export const startGateway = async (config: Config): Promise<Gateway> => {
     await connected.start();
     await engines.ready();
     await calls.recoverCalls();
+    undo.add(keepCallsFor(store.calls, config.store.keepCalls?.ms));
     const checks: readonly NamedResult[] = await runChecks(
       [
         { name: "appservice", run: () => health.ping() },

@@ -45,7 +45,7 @@ export interface PersonalCalls {
 }
 
 /** A notice, or one in the place of an earlier one (edits of the spec, `m.replace`). */
-const noticeOf = (text: string, replaces?: string): Record<string, unknown> => {
+export const noticeContent = (text: string, replaces?: string): Record<string, unknown> => {
   const notice = { msgtype: "m.notice", body: text };
   if (replaces === undefined) return notice;
   return {
@@ -64,7 +64,7 @@ export const createPersonalCalls = (deps: PersonalDeps): PersonalCalls => {
   const membership = createMembership({ homeserver, log });
   const chats = createChats({ homeserver, store, devices, membership, ensureGhost, log });
   const write = (chat: ChatAddress, text: string, replaces?: string): Promise<string> =>
-    devices.send(chat, "m.room.message", noticeOf(text, replaces));
+    devices.send(chat, "m.room.message", noticeContent(text, replaces));
   const logged = (what: string, work: Promise<unknown>): void => {
     work.catch((thrown: unknown) => log.warn({ code: toGatewayError(thrown).code, what }, "a chat was not told"));
   };

@@ -128,7 +128,7 @@ export const createCallService = (deps: CallServiceDeps): Calls => {
 
   return {
     add,
-    ...createCallOrders({ registry, rooms, store }),
+    ...createCallOrders({ registry, rooms, store, sip: deps.sip }),
     inRoom: (room) =>
       registry
         .actors()

@@ -7,6 +7,7 @@
  */
 import type { E164, Extension, GhostUserId, LegId, RoomId, TrunkId, UserId, CallId } from "../ids.ts";
 import type { PhoneNumber } from "../numbering/phone-number.ts";
+import type { CallFilter } from "./call-store.ts";
 import type { Outcome } from "./outcome.ts";
 
 // ---------------------------------------------------------------------------------------------------------------- SIP
@@ -112,6 +113,8 @@ export interface SipPort {
    * engine cannot do it (the call then ends at once), `retryable` when it may work a moment later.
    */
   renewMedia(leg: LegId): Promise<LegMedia>;
+  /** Presses keys towards the phone. Rejects with MEDIA_FAILED. Absent: the engine cannot. */
+  press?(leg: LegId, keys: string): Promise<void>;
   /** Legs that the engines still hold for us; used at start to find what a crash left behind. */
   listLegs(): Promise<readonly LegId[]>;
 }
@@ -383,10 +386,12 @@ export interface CallService {
   add(request: AddPhone): Promise<CallRecord>;
   /** Ends one call. For whoever added the phone, and for members with kick power; an API token may end what it added. */
   hangup(request: { readonly callId: CallId; readonly subject: Subject }): Promise<CallRecord>;
+  /** Presses keys (digits, `*`, `#`) towards the phone, for whoever may hang it up. */
+  press(request: { readonly callId: CallId; readonly subject: Subject; readonly keys: string }): Promise<void>;
   /** Calls that run in a room, oldest first. */
   inRoom(room: RoomId): readonly CallRecord[];
   get(call: CallId): CallRecord | undefined;
-  list(filter: { readonly roomId?: RoomId; readonly limit: number }): readonly CallRecord[];
+  list(filter: CallFilter): readonly CallRecord[];
   /** A ghost was kicked, banned, or its room upgraded, as seen by an appservice transaction. */
   ghostRemoved(room: RoomId, ghost: GhostUserId, reason: "kicked" | "banned" | "upgraded"): void;
   /** Refuses new calls, ends all running ones with `shutdown`, and resolves when they are gone or `graceMs` is over. */

@@ -49,9 +49,8 @@ interface Attempt {
   readonly membershipEventId: string;
   readonly stateKey: string;
   callId?: CallId;
-  /** Nobody answers any more: the ring is declined as soon as it is known. */
+  /** Nobody answers any more: each ring is declined as soon as it is known. */
   isRefused: boolean;
-  isDeclined: boolean;
 }
 
 /** What the homeserver held back for longer (we were stopped) is no wish to call any more. */
@@ -70,19 +69,19 @@ export const createOutgoing = (deps: OutgoingDeps): Outgoing => {
   const { calls, say, decline, nowMs, log } = deps;
   /** The newest of each chat. */
   const attempts = new Map<RoomId, Attempt>();
-  const rings = new Map<string, string>();
+  /** Rings that were not declined, by membership. */
+  const rings = new Map<string, string[]>();
   const endedInbound = new Map<RoomId, number>();
 
-  const declineIfKnown = (attempt: Attempt): void => {
-    const ring = rings.get(attempt.membershipEventId);
-    if (ring === undefined || !attempt.isRefused || attempt.isDeclined) return;
-    attempt.isDeclined = true;
-    decline(attempt.chat, ring);
+  const declineKnown = ({ chat, membershipEventId, isRefused }: Attempt): void => {
+    if (!isRefused) return;
+    // A client that rings twice waits for the answer to one of them.
+    for (const ring of rings.get(membershipEventId)?.splice(0) ?? []) decline(chat, ring);
   };
 
   const refuse = (attempt: Attempt): void => {
     attempt.isRefused = true;
-    declineIfKnown(attempt);
+    declineKnown(attempt);
   };
 
   const start = async (attempt: Attempt): Promise<void> => {
@@ -111,7 +110,7 @@ export const createOutgoing = (deps: OutgoingDeps): Outgoing => {
       return;
     }
     const { eventId: membershipEventId, stateKey } = fact;
-    const attempt: Attempt = { chat, membershipEventId, stateKey, isRefused: false, isDeclined: false };
+    const attempt: Attempt = { chat, membershipEventId, stateKey, isRefused: false };
     attempts.set(chat.room, attempt);
     const crossed = nowMs() - (endedInbound.get(chat.room) ?? 0) < CROSSED_MS;
     // Who calls rings; who accepts does not.
@@ -120,11 +119,10 @@ export const createOutgoing = (deps: OutgoingDeps): Outgoing => {
 
   const rang = async (chat: PhoneChat, { eventId, membershipEventId }: Extract<ChatFact, { type: "rang" }>) => {
     if (rings.size >= KEPT_RINGS) rings.delete(rings.keys().next().value ?? "");
-    const isRepeated = rings.has(membershipEventId);
-    rings.set(membershipEventId, eventId);
+    rings.set(membershipEventId, [...(rings.get(membershipEventId) ?? []), eventId]);
     const attempt = attempts.get(chat.room);
-    if (isRepeated || attempt?.membershipEventId !== membershipEventId) return;
-    declineIfKnown(attempt);
+    if (attempt?.membershipEventId !== membershipEventId) return;
+    declineKnown(attempt);
     const isWaiting = attempt.callId === undefined && !attempt.isRefused;
     if (isWaiting && calls.inRoom(chat.room).length === 0) await start(attempt);
   };

@@ -1,6 +1,5 @@
-import type { CallStore } from "../calls/call-store.ts";
 import type { ConferenceStore } from "../dialin/conference.ts";
-import { createCallStore } from "./calls.ts";
+import { createCallStore, type StoredCalls } from "./calls.ts";
 import { createConferenceStore } from "./conferences.ts";
 import { type ChatStore, createChatStore } from "./chats.ts";
 import { openDatabase } from "./database.ts";
@@ -16,7 +15,7 @@ import {
 
 /** Everything that must survive a restart. All calls are synchronous and take well below a millisecond. */
 export interface Store {
-  readonly calls: CallStore;
+  readonly calls: StoredCalls;
   readonly transactions: TransactionLog;
   readonly ghosts: GhostStore;
   readonly identities: GhostIdentityStore;

@@ -157,6 +157,9 @@ test(
       [browserEar(atAlice), phone.toneHz],
       [phoneEar(phone), TONES_HZ.alice],
     ]);
+    // Commands are read by the device of the number: the bot is not here.
+    await atAlice.sendMessage("!phone keys 12#");
+    await phone.waitForKeys("12#");
     await phone.hangup();
     // Element Call leaves when the other one has.
     await untilNobodyCalls(scene, roomId, alice);
@@ -173,6 +176,8 @@ test(
     await atAlice.leave();
     await phone.waitForClosed();
     await says("Outgoing call: it was cancelled.");
+    await atAlice.sendMessage("!phone history");
+    await says("UTC, 1001: Outgoing call: the line is busy.");
     expect((await scene.calls(roomId)).map(({ outcome }) => outcome)).toEqual(["cancelled", "busy", "completed"]);
   },
   TIMEOUT_MS,

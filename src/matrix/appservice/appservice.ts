@@ -2,27 +2,26 @@ import type { Router } from "express";
 import type { CallService, NoticePort, PolicyPort, RoomPort } from "../../calls/ports.ts";
 import type { Conferences } from "../../dialin/conferences.ts";
 import { GatewayError, toGatewayError } from "../../errors.ts";
-import { serverOf, type CallId, type GhostUserId, type RoomId, type UserId } from "../../ids.ts";
+import { type CallId, type GhostUserId, type RoomId, type UserId } from "../../ids.ts";
 import type { Log } from "../../log.ts";
 import { formatNumber } from "../../numbering/format.ts";
 import { parseGhost } from "../../numbering/ghost-id.ts";
 import type { NumberPlan } from "../../numbering/number-plan.ts";
 import type { CrossSigning } from "../crypto/cross-signing.ts";
 import { type Homeserver, matrixPath } from "../homeserver.ts";
-import { maskGhosts } from "../mask.ts";
 import { roomStateOf } from "../room/room-state.ts";
 import { createRooms } from "../room/rooms.ts";
 import { watchUnreadableMembers } from "../room/unreadable-members.ts";
 import { viewOf } from "../room/view.ts";
+import { type Answering, createAnswering } from "./answering.ts";
 import { createBot, type Bot } from "./bot.ts";
 import type { AppserviceEvent } from "./events.ts";
-import type { BotMessage } from "./bot-events.ts";
-import { createCommands, parseCommand } from "./commands.ts";
+import { createCommands } from "./commands.ts";
 import { createDialinCommands, type DialinCommandsDeps, type DialinMessage } from "./dialin-commands.ts";
 import { createInvites } from "./invites.ts";
 import { createMembership } from "./membership.ts";
 import type { Namespace } from "./namespace.ts";
-import { createNotices, NOT_ENCRYPTED_TEXT, UNREADABLE_MEMBER_TEXT } from "./notices.ts";
+import { createNotices, UNREADABLE_MEMBER_TEXT } from "./notices.ts";
 import { createRemovals } from "./removals.ts";
 import { createAppserviceRouter, type TransactionLog } from "./transactions.ts";
 import { createUserQuery } from "./user-query.ts";
@@ -57,6 +56,8 @@ export interface Appservice {
   readonly notices: NoticePort;
   /** Tells the room, once per member, that phones cannot hear members whose memberships cannot be decrypted. */
   tellUnreadable(room: RoomId, users: readonly UserId[]): void;
+  /** A message in a chat of a number and a person, where the bot is not: the ghost answers. */
+  readonly onChatMessage: Answering;
   /** Connects what the homeserver and the people say with the calls, which are made in between because they need rooms and notices. */
   connect(
     calls: CallService,
@@ -180,6 +181,7 @@ export const createAppservice = (deps: AppserviceDeps): Appservice => {
     log,
   });
 
+  let answering: Answering | undefined;
   const startWith = async (calls: CallService, chats: ChatHooks): Promise<void> => {
     const { conferences, numbers = [] } = deps.dialin ?? {};
     const dialin =
@@ -187,17 +189,8 @@ export const createAppservice = (deps: AppserviceDeps): Appservice => {
         ? noDialin
         : createDialinCommands(dialinDeps(conferences, numbers));
     const run = createCommands({ calls, dialin, openChat: chats.open, numberPlan, nowMs, log });
-    const answer = async ({ room, sender, body, trustworthy }: BotMessage): Promise<void> => {
-      const command = parseCommand(body);
-      if (command === undefined || !policy.isKnownServer(serverOf(sender))) return;
-      try {
-        await bot.say(room, trustworthy ? await run({ room, sender, command }) : NOT_ENCRYPTED_TEXT);
-      } catch (thrown) {
-        const { code, message } = toGatewayError(thrown);
-        log.warn({ code, roomId: room }, `a command was not answered: ${maskGhosts(message)}`);
-      }
-    };
-    await bot.start((message) => void answer(message));
+    answering = createAnswering({ run, policy, log });
+    await bot.start((message) => answering?.(message, (text) => bot.say(message.room, text)));
   };
 
   return {
@@ -206,6 +199,7 @@ export const createAppservice = (deps: AppserviceDeps): Appservice => {
     rooms,
     notices,
     tellUnreadable,
+    onChatMessage: (message, say) => answering?.(message, say),
     connect: (calls, chats) => ({ router: routerFor(calls, chats), start: () => startWith(calls, chats) }),
   };
 };

@@ -5,6 +5,7 @@ import type { Log } from "../../log.ts";
 import { formatNumber } from "../../numbering/format.ts";
 import type { NumberPlan } from "../../numbering/number-plan.ts";
 import { parseNumber } from "../../numbering/parse.ts";
+import { callLine, duration } from "../../personal/lines.ts";
 import { canonicalDigits } from "../../numbering/phone-number.ts";
 import { maskGhosts } from "../mask.ts";
 import { DIALIN_HELP, type DialinAction, type DialinMessage, parseDialin } from "./dialin-commands.ts";
@@ -15,6 +16,8 @@ export type Command =
   | { readonly name: "call"; readonly number: string }
   | { readonly name: "hangup"; readonly number?: string }
   | { readonly name: "list" }
+  | { readonly name: "history" }
+  | { readonly name: "keys"; readonly keys: string }
   | { readonly name: "dialin"; readonly action: DialinAction }
   | { readonly name: "help" };
 
@@ -34,7 +37,10 @@ export const parseCommand = (body: string): Command | undefined => {
     case "hangup":
       return number === "" ? { name: "hangup" } : { name: "hangup", number };
     case "list":
-      return { name: "list" };
+    case "history":
+      return { name: verb.toLowerCase() as "list" | "history" };
+    case "keys":
+      return number === "" ? { name: "help" } : { name: "keys", keys: number };
     case "dialin": {
       const action = parseDialin(number);
       return action === undefined ? { name: "help" } : { name: "dialin", action };
@@ -49,6 +55,8 @@ export const HELP = [
   "!phone call NUMBER: makes a chat with a number, in which you can call it",
   "!phone hangup [NUMBER]: ends it",
   "!phone list: the phones in this room's call",
+  "!phone keys KEYS: presses keys in the call, for example !phone keys 123#",
+  "!phone history: the last calls of this room",
   DIALIN_HELP,
   "!phone help: this text",
 ].join("\n");
@@ -62,14 +70,6 @@ const STATE_WORDS = {
   ended: "has left",
 } as const satisfies Record<CallStateName, string>;
 
-/** `45 s`, `12 min`, `1 h 5 min`. */
-const duration = (ms: number): string => {
-  const seconds = Math.max(0, Math.round(ms / 1000));
-  if (seconds < 60) return `${seconds} s`;
-  const minutes = Math.floor(seconds / 60);
-  return minutes < 60 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
-};
-
 const clockTime = (atMs: number): string => `${new Date(atMs).toISOString().slice(11, 16)} UTC`;
 
 /** Numbers of inbound callers may be masked. */
@@ -80,8 +80,15 @@ const listLine = (call: CallRecord, nowMs: number): string => {
   return `${nameOf(call)} ${STATE_WORDS[call.state]} since ${clockTime(sinceMs)} (${duration(nowMs - sinceMs)})`;
 };
 
+const HISTORY_LINES = 10;
+
+const historyLine = (call: CallRecord): string => {
+  const at = new Date(call.createdAtMs).toISOString();
+  return `${at.slice(0, 10)} ${at.slice(11, 16)} UTC, ${nameOf(call)}: ${callLine(call)}`;
+};
+
 export interface CommandsDeps {
-  readonly calls: Pick<CallService, "add" | "hangup" | "inRoom">;
+  readonly calls: Pick<CallService, "add" | "hangup" | "inRoom" | "list" | "press">;
   /** `!phone dialin …`; rejects with GatewayError. */
   readonly dialin: (message: DialinMessage) => Promise<string>;
   /** `!phone call`; rejects with GatewayError. */
@@ -129,6 +136,17 @@ export const createCommands = (deps: CommandsDeps): ((message: CommandMessage) =
     return `Hung up ${nameOf(call)}.`;
   };
 
+  const press = async (room: RoomId, sender: UserId, keys: string): Promise<string> => {
+    const { callId } = toHangUp(room, undefined);
+    await calls.press({ callId, subject: { kind: "user", userId: sender }, keys });
+    return "Pressed.";
+  };
+
+  const history = (room: RoomId): string => {
+    const lines = calls.list({ roomId: room, limit: HISTORY_LINES }).map(historyLine);
+    return lines.length === 0 ? "There was no call in this room." : lines.join("\n");
+  };
+
   const list = (room: RoomId): string => {
     const lines = calls.inRoom(room).map((call) => listLine(call, nowMs()));
     return lines.length === 0 ? "There is no phone in this room's call." : lines.join("\n");
@@ -144,6 +162,10 @@ export const createCommands = (deps: CommandsDeps): ((message: CommandMessage) =
         return hangup(room, sender, command.number);
       case "list":
         return list(room);
+      case "history":
+        return history(room);
+      case "keys":
+        return press(room, sender, command.keys);
       case "dialin":
         return deps.dialin({ room, sender, action: command.action });
       case "help":

@@ -175,5 +175,6 @@ export const createInboundLeg = ({ legId, resources, log, onReleased }: InboundL
     },
 
     renewMedia: media.renew,
+    press: resources.press,
   };
 };

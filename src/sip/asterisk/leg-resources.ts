@@ -150,6 +150,15 @@ export const createLegResources = ({ ari, app, leg, mediaUrl, phone: caller, ...
       }
     },
 
+    /** Presses keys towards the phone. Rejects with MEDIA_FAILED. */
+    press: async (keys: string): Promise<void> => {
+      try {
+        await ari.press(names.phone, keys);
+      } catch (cause) {
+        throw new GatewayError("MEDIA_FAILED", "Asterisk did not take the keys", { cause });
+      }
+    },
+
     /** BYE or CANCEL. Waits for a channel that is being made. False when there is none. */
     hangupPhone: async (q850: number): Promise<boolean> => {
       await Promise.allSettled([phone]);

@@ -36,6 +36,8 @@ export interface Leg {
   hangup(outcome: Outcome): Promise<void>;
   /** Rejects with MEDIA_FAILED. */
   renewMedia(): Promise<LegMedia>;
+  /** Rejects with MEDIA_FAILED. */
+  press(keys: string): Promise<void>;
   /** Events do not come any more. */
   eventsLost(): void;
   dialled(): boolean;
@@ -182,5 +184,6 @@ export const createLeg = (request: DialRequest, deps: LegDeps): OutboundLeg => {
     },
 
     renewMedia: media.renew,
+    press: resources.press,
   };
 };

@@ -73,6 +73,7 @@ const createFakeCalls = (serverName: string): FakeCalls => {
       calls.running = calls.running.filter((call) => call !== record);
       return { ...record, state: "ended" };
     },
+    press: async () => undefined,
     inRoom: (room) => calls.running.filter((call) => call.roomId === room),
     get: (id) => calls.running.find((call) => call.callId === id),
     list: () => calls.running,

@@ -90,13 +90,13 @@ describe("nobody is dialled", () => {
     expect(added).toEqual([]);
   });
 
-  test("by a repeated ring", async () => {
+  test("by a repeated ring, which is declined as well", async () => {
     await outgoing.handle(CHAT, joined());
     end({ outcome: "busy" });
     await outgoing.handle(CHAT, rang);
     await outgoing.handle(CHAT, { ...rang, eventId: "$ring2" });
     expect(added).toHaveLength(1);
-    expect(declined).toEqual(["$ring"]);
+    expect(declined).toEqual(["$ring", "$ring2"]);
   });
 });
 

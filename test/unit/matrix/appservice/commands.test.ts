@@ -25,6 +25,9 @@ test.each<[string, Command | undefined]>([
   ["!phone dialin on", { name: "dialin", action: { name: "on" } }],
   ["!phone call +33 1 40 50 60 70", { name: "call", number: "+33 1 40 50 60 70" }],
   ["!phone call", { name: "help" }],
+  ["!phone keys 123#", { name: "keys", keys: "123#" }],
+  ["!phone keys", { name: "help" }],
+  ["!phone History", { name: "history" }],
   ["!phone DIALIN On  FR ", { name: "dialin", action: { name: "on", language: "fr" } }],
   ["!phone dialin off", { name: "dialin", action: { name: "off" } }],
   ["!phone dialin new-pin", { name: "dialin", action: { name: "new-pin" } }],
@@ -88,6 +91,8 @@ const worldWith = (
         return found;
       },
       inRoom: () => running,
+      list: () => [...running].reverse(),
+      press: async (request) => void asked.push(request),
     },
     openChat: async (person, number) => `${person} may call ${number}`,
     dialin: async (message) => {
@@ -143,6 +148,23 @@ test.each([
   ["!phone hangup Alice", expect.stringMatching(/\(INVALID_NUMBER\)$/)],
 ])("with two phones, %s", async (body, answer) => {
   await expect(worldWith([call("+33140506070"), call("1001")]).say(body)).resolves.toEqual(answer);
+});
+
+test("keys go to the only phone, history tells the last calls", async () => {
+  const world = worldWith([
+    call("1001", { state: "ended", outcome: "busy" }),
+    call("+33140506070", { answeredAtMs: NOW_MS - 89 * 60_000 }),
+  ]);
+  await expect(world.say("!phone history")).resolves.toBe(
+    [
+      "2026-11-21 13:00 UTC, +33 1 40 50 60 70: Outgoing call, answered. The telephone side is not end-to-end encrypted.",
+      "2026-11-21 13:00 UTC, 1001: Outgoing call: the line is busy.",
+    ].join("\n"),
+  );
+  const alone = worldWith([call("1001")]);
+  await expect(alone.say("!phone keys 12 3#")).resolves.toBe("Pressed.");
+  expect(alone.asked).toEqual([{ callId: "call 1001", subject: { kind: "user", userId: ALICE }, keys: "12 3#" }]);
+  await expect(worldWith([]).say("!phone history")).resolves.toBe("There was no call in this room.");
 });
 
 test("without a phone there is nothing to hang up", async () => {
