@@ -1,19 +1,26 @@
 import { GatewayError } from "../errors.ts";
 import type { CallId } from "../ids.ts";
+import type { NumberPlan } from "../numbering/number-plan.ts";
+import { parseNumber } from "../numbering/parse.ts";
 import { viewRoom } from "./admission.ts";
+import type { CallActor } from "./call-actor.ts";
 import { type CallRegistry, isSameSubject } from "./call-registry.ts";
 import type { CallStore } from "./call-store.ts";
-import type { CallRecord, CallService, RoomPort, SipPort, Subject } from "./ports.ts";
+import type { CallRecord, CallService, PolicyPort, RoomPort, SipPort, Subject } from "./ports.ts";
+import { dialString, type Trunk } from "./trunk.ts";
 
 export interface CallOrdersDeps {
   readonly registry: CallRegistry;
   readonly rooms: RoomPort;
   readonly store: Pick<CallStore, "get">;
-  readonly sip: Pick<SipPort, "press">;
+  readonly sip: Pick<SipPort, "press" | "transfer">;
+  readonly policy: PolicyPort;
+  readonly plan: NumberPlan;
+  readonly trunks: readonly Trunk[];
 }
 
 /** What people and programs may want of a call that runs. */
-export type CallOrders = Pick<CallService, "hangup" | "press">;
+export type CallOrders = Pick<CallService, "hangup" | "press" | "transfer">;
 
 /** Who added the phone, and the person of a one-to-one call. */
 const isOwn = (record: CallRecord, subject: Subject): boolean =>
@@ -21,11 +28,17 @@ const isOwn = (record: CallRecord, subject: Subject): boolean =>
 
 const KEYS = /^[0-9A-D*#]{1,64}$/;
 
-export const createCallOrders = ({ registry, rooms, store, sip }: CallOrdersDeps): CallOrders => {
+export const createCallOrders = ({ registry, rooms, store, sip, ...deps }: CallOrdersDeps): CallOrders => {
   const recordOf = (id: CallId): CallRecord => {
     const record = registry.actor(id)?.record() ?? store.get(id);
     if (record === undefined) throw new GatewayError("CALL_NOT_FOUND", "There is no such call.");
     return record;
+  };
+
+  const activeActor = (id: CallId): CallActor => {
+    const actor = registry.actor(id);
+    if (actor?.record().state === "active") return actor;
+    throw new GatewayError("CALL_NOT_FOUND", "This phone is not in a call yet, or no more.");
   };
 
   /** Rejects with NOT_YOUR_CALL, unless the call is the subject's own, or they may kick where it runs. */
@@ -53,10 +66,21 @@ export const createCallOrders = ({ registry, rooms, store, sip }: CallOrdersDeps
       // What they spell may be secret: it is in no error and in no log.
       if (!KEYS.test(written)) throw new GatewayError("BAD_REQUEST", "Keys are digits, * and #, 64 at most.");
       await claim(recordOf(id), subject);
-      const { legId, state } = recordOf(id);
-      if (state !== "active") throw new GatewayError("CALL_NOT_FOUND", "This phone is not in a call yet, or no more.");
+      const { legId } = activeActor(id).record();
       if (sip.press === undefined) throw new GatewayError("BAD_REQUEST", "Keys cannot be sent over this trunk.");
       await sip.press(legId, written);
+    },
+    transfer: async ({ callId: id, subject, number: text }) => {
+      const number = parseNumber(text, deps.plan);
+      await claim(recordOf(id), subject);
+      const actor = activeActor(id);
+      const trunk = deps.trunks.find((one) => one.id === actor.trunkId());
+      if (trunk === undefined || sip.transfer === undefined) {
+        throw new GatewayError("BAD_REQUEST", "Calls cannot be transferred over this trunk.");
+      }
+      deps.policy.authorize(subject, number);
+      await sip.transfer(actor.record().legId, dialString(number, trunk, deps.plan.country));
+      actor.post({ type: "hangup.byTransfer" });
     },
   };
 };

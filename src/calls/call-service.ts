@@ -128,7 +128,7 @@ export const createCallService = (deps: CallServiceDeps): Calls => {
 
   return {
     add,
-    ...createCallOrders({ registry, rooms, store, sip: deps.sip }),
+    ...createCallOrders({ ...deps, registry }),
     inRoom: (room) =>
       registry
         .actors()

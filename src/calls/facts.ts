@@ -114,6 +114,7 @@ export const absorb = (call: Call, event: CallEvent, nowMs: number): Call => {
     case "media.sfuLost":
     case "hangup.byAdder":
     case "hangup.byModerator":
+    case "hangup.byTransfer":
     case "gateway.shutdown":
     case "timer.ring":
     case "timer.connect":

@@ -115,6 +115,8 @@ export interface SipPort {
   renewMedia(leg: LegId): Promise<LegMedia>;
   /** Presses keys towards the phone. Rejects with MEDIA_FAILED. Absent: the engine cannot. */
   press?(leg: LegId, keys: string): Promise<void>;
+  /** Asks the PBX to connect the phone with this user part instead of us (REFER). Resolves when it does. Rejects with TRUNK_UNAVAILABLE. */
+  transfer?(leg: LegId, dialString: string): Promise<void>;
   /** Legs that the engines still hold for us; used at start to find what a crash left behind. */
   listLegs(): Promise<readonly LegId[]>;
 }
@@ -193,10 +195,7 @@ export interface RtcPort {
 }
 
 /** One member of a conference as the domain needs it. */
-export interface ConferenceMember {
-  readonly userId: UserId;
-  readonly isPhone: boolean;
-}
+export type ConferenceMember = { readonly userId: UserId; readonly isPhone: boolean };
 
 /** What is known of a room at one moment. */
 export interface RoomView {
@@ -236,10 +235,7 @@ export type Notice =
   | { readonly kind: "caller-waits"; readonly phone: PhoneInNotice };
 
 /** A phone as people in the room may know it: masked where its number is. */
-export interface PhoneInNotice {
-  readonly name: string;
-  readonly direction: CallDirection;
-}
+export type PhoneInNotice = { readonly name: string; readonly direction: CallDirection };
 
 export interface NoticePort {
   /**
@@ -380,14 +376,17 @@ export interface AddPhone {
   readonly via: "invite" | "command" | "api" | "chat";
 }
 
+type OfCall = { readonly callId: CallId; readonly subject: Subject };
+
 /** The application's use cases; called by the appservice, the bot and the HTTP API. All reject with GatewayError. */
 export interface CallService {
   /** Checks everything, starts the call and returns at once (state `routing` or `alerting`). */
   add(request: AddPhone): Promise<CallRecord>;
   /** Ends one call. For whoever added the phone, and for members with kick power; an API token may end what it added. */
-  hangup(request: { readonly callId: CallId; readonly subject: Subject }): Promise<CallRecord>;
-  /** Presses keys (digits, `*`, `#`) towards the phone, for whoever may hang it up. */
-  press(request: { readonly callId: CallId; readonly subject: Subject; readonly keys: string }): Promise<void>;
+  hangup(request: OfCall): Promise<CallRecord>;
+  /** Presses keys (digits, `*`, `#`) towards the phone; connects it with another number and leaves. For whoever may hang it up and may dial that number. */
+  press(request: OfCall & { readonly keys: string }): Promise<void>;
+  transfer(request: OfCall & { readonly number: string }): Promise<void>;
   /** Calls that run in a room, oldest first. */
   inRoom(room: RoomId): readonly CallRecord[];
   get(call: CallId): CallRecord | undefined;

@@ -76,6 +76,8 @@ export type CallEvent =
     }
   | { readonly type: "hangup.byAdder" }
   | { readonly type: "hangup.byModerator" }
+  /** The PBX has connected the phone with somebody else. */
+  | { readonly type: "hangup.byTransfer" }
   | { readonly type: "gateway.shutdown" }
   | { readonly type: `timer.${TimerName}` }
   | { readonly type: "release.done"; readonly what: Release };
@@ -274,6 +276,7 @@ export const TRANSITIONS: Readonly<Record<CallStateName, Readonly<Partial<Record
     "timer.maxDuration": end("completed"),
     "hangup.byAdder": end("completed"),
     "hangup.byModerator": end("removed"),
+    "hangup.byTransfer": end("transferred"),
   },
   ending: {
     ...UNDONE_WHEN_LATE,

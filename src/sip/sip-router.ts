@@ -69,6 +69,14 @@ export const createSipRouter = (engineOfTrunk: ReadonlyMap<TrunkId, SipPort>): S
       await engine.press(leg, keys);
     },
 
+    transfer: async (leg, dialString) => {
+      const engine = engineOf(leg);
+      if (engine.transfer === undefined) {
+        throw new GatewayError("BAD_REQUEST", "Calls cannot be transferred over this trunk.");
+      }
+      await engine.transfer(leg, dialString);
+    },
+
     listLegs: async () => {
       const lists = await Promise.all(
         engines.map(async (engine) => {

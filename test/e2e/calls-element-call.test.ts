@@ -229,10 +229,15 @@ test(
     const other = lab.phones["1002"];
     await other.dial("2002");
     await other.waitForClosed();
-    await atBob.leave();
-    await phone.waitForClosed();
+    await atBob.sendMessage("!phone transfer 1002");
+    await other.waitForRinging();
+    await other.answer();
+    await allHear([
+      [phoneEar(phone), other.toneHz],
+      [phoneEar(other), phone.toneHz],
+    ]);
     await scene.waitForState(roomId, "ended");
-    expect((await scene.calls(roomId)).map(({ outcome }) => outcome)).toEqual(["completed", "cancelled", "declined"]);
+    expect((await scene.calls(roomId)).map(({ outcome }) => outcome)).toEqual(["transferred", "cancelled", "declined"]);
     await atBob.waitForMessage(({ sender, body }) => sender === ghost && /Incoming call, \d+ s\./.test(body));
     expect(await roomMembership(lab, roomId, ghost, bob)).toBe("join");
   },

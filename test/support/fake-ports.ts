@@ -248,6 +248,7 @@ export const createFakeWorld = ({ mode }: { readonly mode: "auto" | "manual" }):
           return operation("hangup", removeFrom(legs, leg));
         },
         renewMedia: () => operation("renewMedia", () => LEG_MEDIA),
+        transfer: async (_leg, dialString) => void calls.push(`transfer ${dialString}`),
         press: async (_leg, keys) => void calls.push(`press ${keys}`),
         listLegs: async () => [...legs],
       },

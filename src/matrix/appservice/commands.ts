@@ -17,6 +17,7 @@ export type Command =
   | { readonly name: "hangup"; readonly number?: string }
   | { readonly name: "list" }
   | { readonly name: "history" }
+  | { readonly name: "transfer"; readonly number: string }
   | { readonly name: "keys"; readonly keys: string }
   | { readonly name: "dialin"; readonly action: DialinAction }
   | { readonly name: "help" };
@@ -39,6 +40,8 @@ export const parseCommand = (body: string): Command | undefined => {
     case "list":
     case "history":
       return { name: verb.toLowerCase() as "list" | "history" };
+    case "transfer":
+      return number === "" ? { name: "help" } : { name: "transfer", number };
     case "keys":
       return number === "" ? { name: "help" } : { name: "keys", keys: number };
     case "dialin": {
@@ -56,6 +59,7 @@ export const HELP = [
   "!phone hangup [NUMBER]: ends it",
   "!phone list: the phones in this room's call",
   "!phone keys KEYS: presses keys in the call, for example !phone keys 123#",
+  "!phone transfer NUMBER: connects the phone of this call with another number, and leaves",
   "!phone history: the last calls of this room",
   DIALIN_HELP,
   "!phone help: this text",
@@ -88,7 +92,7 @@ const historyLine = (call: CallRecord): string => {
 };
 
 export interface CommandsDeps {
-  readonly calls: Pick<CallService, "add" | "hangup" | "inRoom" | "list" | "press">;
+  readonly calls: Pick<CallService, "add" | "hangup" | "inRoom" | "list" | "press" | "transfer">;
   /** `!phone dialin …`; rejects with GatewayError. */
   readonly dialin: (message: DialinMessage) => Promise<string>;
   /** `!phone call`; rejects with GatewayError. */
@@ -142,6 +146,12 @@ export const createCommands = (deps: CommandsDeps): ((message: CommandMessage) =
     return "Pressed.";
   };
 
+  const transfer = async (room: RoomId, sender: UserId, number: string): Promise<string> => {
+    const call = toHangUp(room, undefined);
+    await calls.transfer({ callId: call.callId, subject: { kind: "user", userId: sender }, number });
+    return `${nameOf(call)} was connected with ${formatNumber(parseNumber(number, numberPlan))}.`;
+  };
+
   const history = (room: RoomId): string => {
     const lines = calls.list({ roomId: room, limit: HISTORY_LINES }).map(historyLine);
     return lines.length === 0 ? "There was no call in this room." : lines.join("\n");
@@ -164,6 +174,8 @@ export const createCommands = (deps: CommandsDeps): ((message: CommandMessage) =
         return list(room);
       case "history":
         return history(room);
+      case "transfer":
+        return transfer(room, sender, command.number);
       case "keys":
         return press(room, sender, command.keys);
       case "dialin":

@@ -194,6 +194,7 @@ export const createAsteriskEngine = (
     },
 
     press: async (legId, keys) => liveLeg(legs, legId).press(keys),
+    transfer: async (legId, dialString) => liveLeg(legs, legId).transfer(dialString),
 
     listLegs: async () => {
       try {

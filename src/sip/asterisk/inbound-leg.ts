@@ -176,5 +176,6 @@ export const createInboundLeg = ({ legId, resources, log, onReleased }: InboundL
 
     renewMedia: media.renew,
     press: resources.press,
+    transfer: resources.transfer,
   };
 };

@@ -5,6 +5,7 @@ import type { LegMedia } from "../../calls/ports.ts";
 import { GatewayError } from "../../errors.ts";
 import type { LegId } from "../../ids.ts";
 import { AriError, type AriRest } from "./ari-rest.ts";
+import { phoneRequests } from "./phone-requests.ts";
 import { legNames } from "./channel-names.ts";
 import type { AsteriskCodec } from "./options.ts";
 
@@ -150,14 +151,7 @@ export const createLegResources = ({ ari, app, leg, mediaUrl, phone: caller, ...
       }
     },
 
-    /** Presses keys towards the phone. Rejects with MEDIA_FAILED. */
-    press: async (keys: string): Promise<void> => {
-      try {
-        await ari.press(names.phone, keys);
-      } catch (cause) {
-        throw new GatewayError("MEDIA_FAILED", "Asterisk did not take the keys", { cause });
-      }
-    },
+    ...phoneRequests(ari, names.phone),
 
     /** BYE or CANCEL. Waits for a channel that is being made. False when there is none. */
     hangupPhone: async (q850: number): Promise<boolean> => {

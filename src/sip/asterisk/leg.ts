@@ -38,6 +38,8 @@ export interface Leg {
   renewMedia(): Promise<LegMedia>;
   /** Rejects with MEDIA_FAILED. */
   press(keys: string): Promise<void>;
+  /** Rejects with TRUNK_UNAVAILABLE. */
+  transfer(dialString: string): Promise<void>;
   /** Events do not come any more. */
   eventsLost(): void;
   dialled(): boolean;
@@ -185,5 +187,6 @@ export const createLeg = (request: DialRequest, deps: LegDeps): OutboundLeg => {
 
     renewMedia: media.renew,
     press: resources.press,
+    transfer: resources.transfer,
   };
 };

@@ -74,6 +74,7 @@ const createFakeCalls = (serverName: string): FakeCalls => {
       return { ...record, state: "ended" };
     },
     press: async () => undefined,
+    transfer: async () => undefined,
     inRoom: (room) => calls.running.filter((call) => call.roomId === room),
     get: (id) => calls.running.find((call) => call.callId === id),
     list: () => calls.running,

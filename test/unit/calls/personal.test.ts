@@ -5,7 +5,7 @@ import type { IncomingCall, RtcFact } from "../../../src/calls/ports.ts";
 import { GatewayError } from "../../../src/errors.ts";
 import { ghostUserId, legId, trunkId } from "../../../src/ids.ts";
 import { ALICE, aRoomView, type FakeWorld, LEG_MEDIA } from "../../support/fake-ports.ts";
-import { add, alice, answered, BOB, CHAT, CLOSED, codeOf, setUp, somePeople } from "./service-fixtures.ts";
+import { add, alice, answered, bob, BOB, CHAT, CLOSED, codeOf, setUp, somePeople } from "./service-fixtures.ts";
 
 const GHOST = ghostUserId("@tel_+33140506070:example.org");
 const call = { ...add, roomId: CHAT, via: "chat" } as const;
@@ -186,5 +186,43 @@ describe("a phone calls a person", () => {
     fact(world)({ type: "rtc.accompanied" });
     await world.flush();
     expect(calls.inRoom(CHAT)).toMatchObject([{ direction: "inbound", state: "active" }]);
+  });
+});
+
+describe("in the call", () => {
+  const talking = async () => {
+    const { world, calls, record } = await calling();
+    await answered(world);
+    const { callId } = record;
+    return { world, calls, callId };
+  };
+
+  test("keys go to the phone of whoever may hang it up", async () => {
+    const { world, calls, callId } = await talking();
+    await calls.press({ callId, subject: alice, keys: "12 a#" });
+    expect(world.calls).toContain("press 12A#");
+    expect(await codeOf(calls.press({ callId, subject: bob, keys: "1" }))).toBe("NOT_YOUR_CALL");
+    for (const keys of ["", "x", "1".repeat(65)]) {
+      expect(await codeOf(calls.press({ callId, subject: alice, keys }))).toBe("BAD_REQUEST");
+    }
+  });
+
+  test("a transfer ends the call as transferred, and is up to the policy of who asks", async () => {
+    const { world, calls, callId } = await talking();
+    expect(await codeOf(calls.transfer({ callId, subject: bob, number: "1001" }))).toBe("NOT_YOUR_CALL");
+    expect(await codeOf(calls.transfer({ callId, subject: alice, number: "+442079460000" }))).toBe(
+      "NUMBER_NOT_PERMITTED",
+    );
+    await calls.transfer({ callId, subject: alice, number: "01 99 00 00 00" });
+    await world.flush();
+    expect(world.calls.filter((name) => name.startsWith("transfer"))).toEqual(["transfer +33199000000"]);
+    expect(calls.get(callId)).toMatchObject({ state: "ended", outcome: "transferred" });
+  });
+
+  test("nothing of it before the answer", async () => {
+    const { calls, record } = await calling();
+    const { callId } = record;
+    expect(await codeOf(calls.press({ callId, subject: alice, keys: "1" }))).toBe("CALL_NOT_FOUND");
+    expect(await codeOf(calls.transfer({ callId, subject: alice, number: "1001" }))).toBe("CALL_NOT_FOUND");
   });
 });

@@ -67,6 +67,7 @@ const ROWS: Readonly<
   "operation.failed": [failed("prepare")],
   "hangup.byAdder": [{ type: "hangup.byAdder" }],
   "hangup.byModerator": [{ type: "hangup.byModerator" }],
+  "hangup.byTransfer": [{ type: "hangup.byTransfer" }],
   "gateway.shutdown": [{ type: "gateway.shutdown" }],
   "timer.ring": [{ type: "timer.ring" }],
   "timer.connect": [{ type: "timer.connect" }],
@@ -120,6 +121,7 @@ media.retryLater     .       en       en         =      =      =
 operation.failed     .       en       en         =      =      =
 hangup.byAdder       ED      en       en         en     .      .
 hangup.byModerator   ED      en       en         en     .      .
+hangup.byTransfer    .       .        .          en     .      .
 gateway.shutdown     ED      en       en         en     .      .
 timer.ring           .       en       .          .      .      .
 timer.connect        .       .        en         .      .      .

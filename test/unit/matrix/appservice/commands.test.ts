@@ -27,6 +27,8 @@ test.each<[string, Command | undefined]>([
   ["!phone call", { name: "help" }],
   ["!phone keys 123#", { name: "keys", keys: "123#" }],
   ["!phone keys", { name: "help" }],
+  ["!phone transfer 1002", { name: "transfer", number: "1002" }],
+  ["!phone transfer", { name: "help" }],
   ["!phone History", { name: "history" }],
   ["!phone DIALIN On  FR ", { name: "dialin", action: { name: "on", language: "fr" } }],
   ["!phone dialin off", { name: "dialin", action: { name: "off" } }],
@@ -92,6 +94,7 @@ const worldWith = (
       },
       inRoom: () => running,
       list: () => [...running].reverse(),
+      transfer: async (request) => void asked.push(request),
       press: async (request) => void asked.push(request),
     },
     openChat: async (person, number) => `${person} may call ${number}`,
@@ -164,6 +167,8 @@ test("keys go to the only phone, history tells the last calls", async () => {
   const alone = worldWith([call("1001")]);
   await expect(alone.say("!phone keys 12 3#")).resolves.toBe("Pressed.");
   expect(alone.asked).toEqual([{ callId: "call 1001", subject: { kind: "user", userId: ALICE }, keys: "12 3#" }]);
+  await expect(alone.say("!phone transfer 1002")).resolves.toBe("1001 was connected with 1002.");
+  expect(alone.asked.at(-1)).toMatchObject({ callId: "call 1001", number: "1002" });
   await expect(worldWith([]).say("!phone history")).resolves.toBe("There was no call in this room.");
 });
 
