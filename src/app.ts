@@ -3,7 +3,7 @@ import { type Calls, createCallService } from "./calls/call-service.ts";
 import type { Clock, SipPort } from "./calls/ports.ts";
 import { callOptionsOf, dispatchRulesOf, numberPlanOf, policyOptionsOf, trunksOf } from "./config/domain.ts";
 import type { Config } from "./config/schema.ts";
-import { loadDirectory } from "./directory/directory.ts";
+import { openDirectory } from "./directory/open-directory.ts";
 import { createMask } from "./directory/mask.ts";
 import { secretsOf } from "./config/summary.ts";
 import { GatewayError } from "./errors.ts";
@@ -25,6 +25,7 @@ import { stickyMembersOf } from "./matrix/rtc/sticky-members.ts";
 import { createTransports } from "./matrix/rtc/transports.ts";
 import { createMediaPool, type MediaPool, type MediaPoolOptions } from "./media/pool.ts";
 import { createDesk, createDialin, type Dialin } from "./menu-app.ts";
+import { createPersonalCalls, noticeContent } from "./personal-app.ts";
 import { createCallObserver } from "./observability/call-observer.ts";
 import { createLogger } from "./observability/logger.ts";
 import { createMetrics, type Metrics } from "./observability/metrics.ts";
@@ -36,6 +37,7 @@ import { checkAsterisk } from "./sip/asterisk/health.ts";
 import type { AsteriskEngineOptions } from "./sip/asterisk/options.ts";
 import type { LivekitSipEngine } from "./sip/livekit-sip/engine.ts";
 import { createSipRouter } from "./sip/sip-router.ts";
+import { keepCallsFor } from "./store/retention.ts";
 import { openStore, type Store } from "./store/store.ts";
 
 /** Calls get this long to leave their rooms at a stop. Each part of an end is bounded to 2 s. */
@@ -214,6 +216,9 @@ const createMatrixSide = async (
     stickyMembers: stickyMembersOf(appservice.bot.client),
     // The one way of media keys: from the ghost's device to its worker, never through an event or the store.
     onMediaKey: (call, key) => media.setKey(call, key),
+    onChatMessage: (chat, message) => {
+      appservice.onChatMessage(message, (text) => rtc.chatDevices.send(chat, "m.room.message", noticeContent(text)));
+    },
     onMembers: (call, identities) => media.setMembers(call, identities),
     onUnreadableMember: (_call, room, user) => appservice.tellUnreadable(room, [user]),
     onOtherSfuMember: (call, room, user) => tellOnce(call, room, user),
@@ -325,7 +330,9 @@ export const startGateway = async (config: Config): Promise<Gateway> => {
     const engines = createEngines(foundation);
     undo.add(() => engines.close());
     const { appservice, rtc } = await createMatrixSide(foundation, media, () => hasDelayedEvents);
-    const directory = await loadDirectory(config.directory.file, numberPlanOf(config));
+    const plan = numberPlanOf(config);
+    const directory = await openDirectory({ file: config.directory.file, plan, log });
+    undo.add(() => directory.close());
     const mask = createMask(await loadSealingKey(config.crypto.keyFile));
     const desk = createDesk({
       ...foundation,
@@ -335,6 +342,9 @@ export const startGateway = async (config: Config): Promise<Gateway> => {
       // The calls are made behind the desk; nobody rings before.
       door: { approach: (incoming) => calls.approach(incoming) },
     });
+    undo.add(() => rtc.chatDevices.close());
+    const { users } = appservice;
+    const personal = createPersonalCalls({ ...foundation, devices: rtc.chatDevices, users, directory, plan });
     const calls = createCallService({
       sip: desk,
       // What a crash left is over: its ghosts leave their rooms as well.
@@ -342,13 +352,14 @@ export const startGateway = async (config: Config): Promise<Gateway> => {
       media,
       notices: appservice.notices,
       store: store.calls,
-      observer: createCallObserver(foundation),
+      observer: personal.observing(createCallObserver(foundation)),
+      people: personal.people,
       clock: systemClock,
       rooms: appservice.rooms,
       door: appservice.door,
       locks: store.locks,
       policy: foundation.policy,
-      plan: numberPlanOf(config),
+      plan,
       trunks: trunksOf(config),
       dispatchRules: dispatchRulesOf(config),
       callerNames: { nameOf: (number) => directory.nameOf(number), mask },
@@ -358,7 +369,7 @@ export const startGateway = async (config: Config): Promise<Gateway> => {
     });
 
     let readiness: Readiness = { ready: false, checks: [] };
-    const connected = appservice.connect(calls);
+    const connected = appservice.connect(calls, personal.connect(calls));
     const listeners = await listen(foundation, calls, connected.router, engines.livekitSip, () => readiness);
     undo.add(() => Promise.all([listeners.api.close(), listeners.appservice.close()]));
     undo.add(() => appservice.bot.stop());
@@ -368,6 +379,7 @@ export const startGateway = async (config: Config): Promise<Gateway> => {
     await connected.start();
     await engines.ready();
     await calls.recoverCalls();
+    undo.add(keepCallsFor(store.calls, config.store.keepCalls?.ms));
     const checks: readonly NamedResult[] = await runChecks(
       [
         { name: "appservice", run: () => health.ping() },

@@ -1,4 +1,4 @@
-import type { Call } from "./call.ts";
+import { type Call, isPersonal } from "./call.ts";
 import { OUTCOME_FACTS } from "./outcome.ts";
 import { type Action, type CallEvent, type Effect, TIMERS, type TimerName } from "./states.ts";
 
@@ -102,6 +102,7 @@ const undoFailed: Run = (call, event, nowMs) => {
     case "bridge":
     case "exchangeKeys":
     case "answer":
+    case "ring":
       return nothing(call);
   }
 };
@@ -109,6 +110,8 @@ const undoFailed: Run = (call, event, nowMs) => {
 /** A caller who never got in is told by the PBX; the room has not heard of it. */
 const tellFailure: Run = (call) => {
   const outcome = outcomeOf(call);
+  // A one-to-one call has its line in the chat (src/personal).
+  if (isPersonal(call)) return nothing(call);
   if (isInbound(call) && call.record.answeredAtMs === undefined) return nothing(call);
   if (!OUTCOME_FACTS[outcome].isFailure) return nothing(call);
   return only(call, { type: "notice.failed", outcome, ...(call.detail === undefined ? {} : { detail: call.detail }) });
@@ -124,7 +127,7 @@ const wait: Run = (call) =>
   );
 
 const tellAlone: Run = (call, event, nowMs) => {
-  if (!call.alone) return nothing(call);
+  if (!call.alone || isPersonal(call)) return nothing(call);
   if (!call.accompanied) return wait(call, event, nowMs);
   const prompt = { type: "media.prompt", name: "alone" } as const;
   return only(call, prompt, { type: "notice.alone" }, { type: "timer.arm", timer: "alone" });
@@ -189,14 +192,29 @@ const obeyModerator: Run = (call, event) => {
 const applyHold: Run = (call, event) =>
   call.held || event.type === "leg.resumed" ? only(call, { type: "media.setHeld", held: call.held }) : nothing(call);
 
+/** In a one-to-one call the membership of the ghost says that the phone was picked up: Element Call stops ringing when it comes. */
+const publish: Run = (call) =>
+  isPersonal(call) && !isInbound(call) && call.leg !== "answered"
+    ? nothing(call)
+    : only({ ...call, member: "publishing" }, { type: "rtc.publish", notifyRoom: isInbound(call) && call.opensCall });
+
+/** Outbound calls are answered by the phone, whenever it likes; a person who is called has to be there first. */
+const exchangeKeys: Run = (call) => {
+  const isDue = call.member === "published" && !(isPersonal(call) && call.alone);
+  return isInbound(call) && isDue ? only(call, { type: "rtc.exchangeKeys" }) : nothing(call);
+};
+
 const NAMED = {
   dial,
   dialNext,
   prepare: (call) => only({ ...call, member: "preparing" }, { type: "rtc.prepare" }),
-  publish: (call) =>
-    only({ ...call, member: "publishing" }, { type: "rtc.publish", notifyRoom: isInbound(call) && call.opensCall }),
-  // Outbound calls are answered by the phone, whenever it likes.
-  exchangeKeys: (call) => (isInbound(call) ? only(call, { type: "rtc.exchangeKeys" }) : nothing(call)),
+  publish,
+  publishOnAnswer: (call, event, nowMs) =>
+    isPersonal(call) && call.member === "prepared" ? publish(call, event, nowMs) : nothing(call),
+  // Who is in the call already (they are just calling the phone) need not be rung.
+  ring: (call) =>
+    isPersonal(call) && isInbound(call) && call.alone ? only(call, { type: "rtc.ring" }) : nothing(call),
+  exchangeKeys,
   join: (call) => only({ ...call, sfu: "joining" }, { type: "media.join", epoch: call.epoch }),
   recover,
   // The epoch moves on so that what is still under way of the failed attempt changes nothing any more.
@@ -210,7 +228,9 @@ const NAMED = {
   leaveMedia,
   hangup,
   tellFailure,
-  tellEncryption: (call) => (call.encrypted ? only(call, { type: "notice.encryption" }) : nothing(call)),
+  // The line of a one-to-one call says it.
+  tellEncryption: (call) =>
+    call.encrypted && !isPersonal(call) ? only(call, { type: "notice.encryption" }) : nothing(call),
   tellAlone,
   bidFarewell,
   applyHold,

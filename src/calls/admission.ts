@@ -1,13 +1,14 @@
 import { GatewayError, toGatewayError } from "../errors.ts";
-import type { GhostUserId, RoomId } from "../ids.ts";
+import type { GhostUserId, RoomId, UserId } from "../ids.ts";
 import type { AddPhone, CallRecord, RoomPort, RoomView } from "./ports.ts";
 
-/** The room as the bot sees it; for an invite, which needs no bot, as the invited ghost does. */
+/** The room as the bot sees it; for an invite or a chat, which need no bot, as the ghost does. */
 export const viewRoom = (
   rooms: RoomPort,
   { roomId, via }: Pick<AddPhone, "roomId" | "via">,
   ghost: GhostUserId,
-): Promise<RoomView> => (via === "invite" ? rooms.viewAsGhost(roomId, ghost) : rooms.viewAsBot(roomId));
+): Promise<RoomView> =>
+  via === "invite" || via === "chat" ? rooms.viewAsGhost(roomId, ghost) : rooms.viewAsBot(roomId);
 
 /** Throws the reason why a phone cannot be added to this room's call now, in words for whoever asked. */
 export const checkRoom = (view: RoomView, via: AddPhone["via"]): void => {
@@ -15,7 +16,22 @@ export const checkRoom = (view: RoomView, via: AddPhone["via"]): void => {
   if (!view.conference.some((member) => !member.isPhone)) {
     throw new GatewayError("NO_LIVE_CALL", "There is no call in this room. Start or join one, then add the phone.");
   }
-  checkEntry(view, via !== "invite");
+  checkEntry(view, via === "command" || via === "api");
+};
+
+/** Throws the reason why a person cannot call a phone in this chat now. */
+export const checkChat = (view: RoomView, ghost: GhostUserId, person: UserId): void => {
+  const others = view.people().filter((user) => user !== ghost && user !== person);
+  if (others.length > 0) {
+    throw new GatewayError(
+      "BAD_REQUEST",
+      "A chat with a number is for two: somebody else is here, so it is not called. Start another chat with it.",
+    );
+  }
+  checkRoom(view, "chat");
+  if (!view.conference.some(({ userId }) => userId === person)) {
+    throw new GatewayError("NO_LIVE_CALL", "You are not in the call any more.");
+  }
 };
 
 const replaced = (by: RoomId): GatewayError =>

@@ -1,3 +1,4 @@
+import type { TrunkId } from "../ids.ts";
 import type { Log } from "../log.ts";
 import { maskNumber } from "../numbering/format.ts";
 import type { Admit } from "./admission.ts";
@@ -12,6 +13,8 @@ export interface CallActor {
   /** Handled at once, or, when posted from within the handling of another event, right after that one. */
   post(event: CallEvent): void;
   record(): CallRecord;
+  /** Way of the leg. */
+  trunkId(): TrunkId;
   /** Resolves when the call is `ended`. */
   readonly ended: Promise<void>;
 }
@@ -90,5 +93,5 @@ export const createCallActor = ({
   };
 
   const runner = createEffectRunner({ ports, options, log: callLog, post, isFirstPhone, admit });
-  return { post, record: () => call.record, ended };
+  return { post, record: () => call.record, trunkId: () => call.trunkId, ended };
 };

@@ -7,9 +7,10 @@ import { ghostOf } from "../numbering/ghost-id.ts";
 import type { NumberPlan } from "../numbering/number-plan.ts";
 import { parseNumber } from "../numbering/parse.ts";
 import type { PhoneNumber } from "../numbering/phone-number.ts";
-import { type Admit, admitGhost, checkRoom, viewRoom } from "./admission.ts";
+import { type Admit, admitGhost, checkChat, checkRoom, viewRoom } from "./admission.ts";
 import { type CallActor, createCallActor } from "./call-actor.ts";
-import { type CallRegistry, type Claim, createCallRegistry, isSameSubject } from "./call-registry.ts";
+import { type CallRegistry, type Claim, createCallRegistry } from "./call-registry.ts";
+import { createCallOrders } from "./call-orders.ts";
 import { type Call, type CallOptions, createCall, DEFAULT_CALL_OPTIONS, type DialTarget } from "./call.ts";
 import type { CallerNames } from "./caller.ts";
 import type { DispatchRule } from "./dispatch.ts";
@@ -17,7 +18,8 @@ import { checkUnlocked, createDoor, type Door, type DoorKeeping } from "./door.t
 import type { DoorPort, RoomLocks } from "./moderation-ports.ts";
 import type { CallPorts } from "./effect-runner.ts";
 import { createReception, findDestination } from "./reception.ts";
-import { createModeration, mayModerate } from "./moderation.ts";
+import { createModeration } from "./moderation.ts";
+import type { PersonPort } from "./person.ts";
 import type { AddPhone, CallRecord, CallService, PolicyPort, Subject } from "./ports.ts";
 import { recoverCalls } from "./recovery.ts";
 import { callerIdFor, dialString, selectTrunks, type Trunk, voiceFor } from "./trunk.ts";
@@ -32,6 +34,7 @@ export interface CallServiceDeps extends CallPorts {
   readonly callerNames: CallerNames;
   readonly locks: RoomLocks;
   readonly door: DoorPort;
+  readonly people: PersonPort;
   /** Server part of the ghosts' ids. */
   readonly serverName: string;
   readonly log: Log;
@@ -85,7 +88,9 @@ export const createCallService = (deps: CallServiceDeps): Calls => {
   };
 
   const start = (request: AddPhone, number: PhoneNumber, claim: Claim): CallActor => {
-    const { roomId, subject, via, confirm = options.confirm } = request;
+    const { roomId, subject, via } = request;
+    // In a chat of two whoever answers is who was called.
+    const confirm = via === "chat" ? "none" : (request.confirm ?? options.confirm);
     const id = randomUUID();
     const targets = targetsOf(number, subject, id);
     const record: CallRecord = {
@@ -96,6 +101,7 @@ export const createCallService = (deps: CallServiceDeps): Calls => {
       ghost: ghostOf(number, serverName),
       number,
       subject,
+      ...(via === "chat" && subject.kind === "user" ? { person: subject.userId } : {}),
       state: "routing",
       createdAtMs: clock.nowMs(),
     };
@@ -103,7 +109,7 @@ export const createCallService = (deps: CallServiceDeps): Calls => {
     const displayName = deps.callerNames.nameOf(number) ?? formatNumber(number);
     const voice = voiceFor(number, trunks.find(({ id }) => id === targets[0].trunkId) ?? {});
     const actor = createActor(
-      createCall({ record, targets, displayName, inviteFirst: via !== "invite", voice, confirm }),
+      createCall({ record, targets, displayName, inviteFirst: via === "command" || via === "api", voice, confirm }),
     );
     claim.started(actor);
     actor.post({ type: "call.start" });
@@ -120,7 +126,10 @@ export const createCallService = (deps: CallServiceDeps): Calls => {
         policy.authorize(subject, number);
         claim.checkLimits();
         checkUnlocked(locks, roomId);
-        checkRoom(await viewRoom(rooms, request, ghostOf(number, serverName)), via);
+        const ghost = ghostOf(number, serverName);
+        const view = await viewRoom(rooms, request, ghost);
+        if (via === "chat" && subject.kind === "user") checkChat(view, ghost, subject.userId);
+        else checkRoom(view, via);
         refuseWhenShuttingDown();
         return start(request, number, claim).record();
       } catch (error) {
@@ -133,30 +142,15 @@ export const createCallService = (deps: CallServiceDeps): Calls => {
     }
   };
 
-  const hangup: CallService["hangup"] = async ({ callId: id, subject }) => {
-    const actor = registry.actor(id);
-    const record = actor?.record() ?? store.get(id);
-    if (record === undefined) throw new GatewayError("CALL_NOT_FOUND", "There is no such call.");
-    if (isSameSubject(subject, record.subject)) {
-      actor?.post({ type: "hangup.byAdder" });
-    } else {
-      if (actor === undefined || !(await mayModerate(rooms, subject, record))) {
-        throw new GatewayError("NOT_YOUR_CALL", "Only who added this phone, and members who may kick, can hang it up.");
-      }
-      actor?.post({ type: "hangup.byModerator" });
-    }
-    return actor?.record() ?? record;
-  };
-
   const door = doorOf(deps, registry, options);
 
   deps.sip.onIncoming(createReception({ ...deps, registry, createActor, isShuttingDown: () => isShuttingDown }));
 
   return {
     add,
-    hangup,
     ...door,
     ...createModeration({ rooms, registry }),
+    ...createCallOrders({ ...deps, registry }),
     inRoom: (room) =>
       registry
         .actors()

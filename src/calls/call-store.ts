@@ -1,12 +1,30 @@
-import type { CallId, RoomId } from "../ids.ts";
-import type { CallRecord, MediaFact } from "./ports.ts";
+import type { CallId, RoomId, UserId } from "../ids.ts";
+import type { Outcome } from "./outcome.ts";
+import type { CallDirection, CallRecord, MediaFact } from "./ports.ts";
+
+/** What a list of calls is about; all that is given must fit. */
+export interface CallFilter {
+  readonly roomId?: RoomId;
+  /** Who added the phone, or the person of a one-to-one call. */
+  readonly userId?: UserId;
+  /** Canonical digits. */
+  readonly number?: string;
+  readonly direction?: CallDirection;
+  readonly outcome?: Outcome;
+  /** Times of beginning, the first one included, the last one not. */
+  readonly sinceMs?: number;
+  readonly untilMs?: number;
+  /** Only what comes behind this call in the list. */
+  readonly after?: Pick<CallRecord, "createdAtMs" | "callId">;
+  readonly limit: number;
+}
 
 export interface CallStore {
   save(record: CallRecord): void;
   /** Calls that were not `ended` when the gateway stopped. */
   loadOpen(): readonly CallRecord[];
   /** Newest first. */
-  list(filter: { readonly roomId?: RoomId; readonly limit: number }): readonly CallRecord[];
+  list(filter: CallFilter): readonly CallRecord[];
   get(call: CallId): CallRecord | undefined;
 }
 

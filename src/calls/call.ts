@@ -139,7 +139,7 @@ export const createCall = (given: {
   return { ...FRESH, ...call, confirmation, trunkId: call.targets[0].trunkId };
 };
 
-/** A call that a PBX sent us. */
+/** A call that a PBX sent us. Who is called in person has to come yet, and finds the ghost there. */
 export const createInboundCall = (given: {
   readonly record: CallRecord;
   readonly trunkId: TrunkId;
@@ -149,9 +149,12 @@ export const createInboundCall = (given: {
   ...FRESH,
   ...given,
   displayName: nameOf(given.record),
+  alone: given.record.person !== undefined,
   targets: [],
   leg: "ringing",
 });
+
+export const isPersonal = (call: Call): boolean => call.record.person !== undefined;
 
 /** What a room may see of the phone. */
 export const nameOf = ({ name, number }: Pick<CallRecord, "name" | "number">): string => name ?? formatNumber(number);

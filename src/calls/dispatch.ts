@@ -1,13 +1,13 @@
-import type { RoomId, TrunkId } from "../ids.ts";
+import type { RoomId, TrunkId, UserId } from "../ids.ts";
 import type { NumberPlan } from "../numbering/number-plan.ts";
 import { parseNumber } from "../numbering/parse.ts";
 import { canonicalDigits, type PhoneNumber } from "../numbering/phone-number.ts";
 
 /** Where an inbound call goes. */
-export interface Destination {
-  readonly kind: "room";
-  readonly roomId: RoomId;
-}
+export type Destination =
+  | { readonly kind: "room"; readonly roomId: RoomId }
+  /** Rings one person. */
+  | { readonly kind: "user"; readonly userId: UserId };
 
 export interface DispatchRule {
   /** In log lines and errors. */

@@ -109,8 +109,10 @@ export const createDoor = ({ port, rooms, locks, registry, find, waitMs, clock, 
   return {
     approach: (incoming) => {
       const found = find(incoming);
-      if ("outcome" in found) return undefined;
-      const { roomId, ghost, number, name, voice } = found;
+      if ("outcome" in found || found.destination.kind !== "room") return undefined;
+      const { roomId } = found.destination;
+      const { voice } = found;
+      const { ghost, number, name } = found.caller;
       const knocks = !isInside(roomId, ghost) && port.wayInto(roomId, ghost) === "knock";
       if (!knocks && !locks.isLocked(roomId)) return undefined;
       const { legId } = incoming;

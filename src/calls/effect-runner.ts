@@ -122,7 +122,7 @@ const sipHandlers = (context: Context, attempts: Attempts, handles: Handles): Ha
 };
 
 const rtcHandlers = (
-  { ports: { rtc }, post, admit }: Context,
+  { ports: { rtc }, options, post, admit }: Context,
   attempts: Attempts,
   handles: Handles,
 ): Handlers<"rtc"> => ({
@@ -130,13 +130,13 @@ const rtcHandlers = (
     attempts.step(
       { operation: "prepare" },
       async () => {
-        const { callId, roomId, ghost } = record;
-        if (record.direction === "outbound") {
-          return rtc.prepare({ callId, roomId, ghost, displayName, inviteFirst }, post);
-        }
+        const { callId, roomId, ghost, person, direction } = record;
+        const member = { callId, roomId, ghost, displayName, inviteFirst, ...(person === undefined ? {} : { person }) };
+        // A chat of two is made for the call: nobody has to let the ghost in.
+        if (direction === "outbound" || person !== undefined) return rtc.prepare(member, post);
         const { needsInvite, ...found } = await admit(record, !inviteFirst);
         post({ type: "room.entered", ...found });
-        return rtc.prepare({ callId, roomId, ghost, displayName, inviteFirst: needsInvite }, post);
+        return rtc.prepare({ ...member, inviteFirst: needsInvite }, post);
       },
       (access) => {
         handles.access = access;
@@ -154,6 +154,13 @@ const rtcHandlers = (
       { operation: "exchangeKeys" },
       () => rtc.keysExchanged(callId),
       () => ({ type: "rtc.keysExchanged" }),
+    ),
+  // As long as the phone rings: who has not heard it ring cannot answer any more.
+  "rtc.ring": (_effect, { record: { callId } }) =>
+    attempts.step(
+      { operation: "ring" },
+      () => rtc.ring(callId, options.ringTimeoutMs),
+      () => ({ type: "rtc.rung" }),
     ),
   "rtc.raiseHand": ({ isRaised }, { record: { callId } }) =>
     attempts.aside("raise hand", () => rtc.raiseHand(callId, isRaised)),
@@ -253,10 +260,10 @@ const timerHandlers = ({ ports: { clock }, options, post }: Context): Handlers<"
     cancels.delete(timer);
   };
   return {
-    "timer.arm": ({ timer }, { record: { direction } }) => {
+    "timer.arm": ({ timer }, { record: { direction, person } }) => {
       cancel(timer);
       const onTime = (): void => post({ type: `timer.${timer}` });
-      const isOurRinging = timer === "ring" && direction === "inbound";
+      const isOurRinging = timer === "ring" && direction === "inbound" && person === undefined;
       cancels.set(timer, clock.after(isOurRinging ? options.answerTimeoutMs : delayMs[timer], onTime));
     },
     "timers.cancel": ({ timers }) => {

@@ -53,6 +53,7 @@ const absorbFailure = (call: Call, event: Extract<CallEvent, { type: "operation.
       return { ...call, bridge: "failed" };
     case "exchangeKeys":
     case "answer":
+    case "ring":
       return call;
   }
 };
@@ -107,6 +108,8 @@ export const absorb = (call: Call, event: CallEvent, nowMs: number): Call => {
       return event.action === "mute" && call.record.state !== "active" ? { ...call, muted: true } : call;
     case "call.start":
     case "rtc.removed":
+    case "rtc.declined":
+    case "rtc.rung":
     case "rtc.renewed":
     case "keypad":
     case "media.flowing":
@@ -115,6 +118,7 @@ export const absorb = (call: Call, event: CallEvent, nowMs: number): Call => {
     case "media.sfuLost":
     case "hangup.byAdder":
     case "hangup.byModerator":
+    case "hangup.byTransfer":
     case "gateway.shutdown":
     case "timer.ring":
     case "timer.connect":

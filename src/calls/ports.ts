@@ -6,6 +6,7 @@
  */
 import type { E164, Extension, GhostUserId, LegId, RoomId, TrunkId, UserId, CallId } from "../ids.ts";
 import type { PhoneNumber } from "../numbering/phone-number.ts";
+import type { CallFilter } from "./call-store.ts";
 import type { Moderation, SyncedRooms } from "./moderation-ports.ts";
 import type { Outcome } from "./outcome.ts";
 import type { Confirm, PromptName, Voice } from "./voice.ts";
@@ -119,6 +120,10 @@ export interface SipPort {
    * engine cannot do it (the call then ends at once), `retryable` when it may work a moment later.
    */
   renewMedia(leg: LegId): Promise<LegMedia>;
+  /** Presses keys towards the phone. Rejects with MEDIA_FAILED. Absent: the engine cannot. */
+  press?(leg: LegId, keys: string): Promise<void>;
+  /** Asks the PBX to connect the phone with this user part instead of us (REFER). Resolves when it does. Rejects with TRUNK_UNAVAILABLE. */
+  transfer?(leg: LegId, dialString: string): Promise<void>;
   /** Legs that the engines still hold for us; used at start to find what a crash left behind. */
   listLegs(): Promise<readonly LegId[]>;
 }
@@ -145,6 +150,8 @@ export interface PrepareMember {
   readonly displayName: string;
   /** True when the bot has to invite the ghost first (command, API); false when somebody invited it already. */
   readonly inviteFirst: boolean;
+  /** The one person of a one-to-one call: the room is a chat of two, and the ghost stays in it. */
+  readonly person?: UserId;
 }
 
 export interface PublishMember {
@@ -157,6 +164,8 @@ export type RtcFact =
   | { readonly type: "rtc.alone" }
   /** A member that is not a phone is there (again). */
   | { readonly type: "rtc.accompanied" }
+  /** The person who was rung does not want the call (MSC4310). */
+  | { readonly type: "rtc.declined" }
   /** The ghost was kicked or banned, or the room was upgraded. */
   | { readonly type: "rtc.removed"; readonly reason: "kicked" | "banned" | "upgraded" }
   /** The membership cannot be kept up (homeserver refuses it). */
@@ -177,6 +186,8 @@ export interface RtcPort {
    * both sides can be heard. At once in a plain room.
    */
   keysExchanged(call: CallId): Promise<void>;
+  /** Rings the clients of the person of a one-to-one call (MSC4075) for so long, once the membership is published. */
+  ring(call: CallId, lifetimeMs: number): Promise<void>;
   /** Shows or takes back the raised hand in Element Call. */
   raiseHand(call: CallId, isRaised: boolean): Promise<void>;
   /** A new SFU token for a running session (the old worker died, or the token ran out). */
@@ -186,15 +197,12 @@ export interface RtcPort {
    * answers. Comes also while `prepare` or `publish` is still running, and once more when that has settled: it undoes what they made.
    */
   leave(call: CallId): Promise<void>;
-  /** Removes what a crashed gateway left of a ghost in a room: memberships, delayed leaves, devices. */
-  cleanUp(ghost: GhostUserId, room: RoomId): Promise<void>;
+  /** Removes what a crashed gateway left of a ghost in a room: memberships, delayed leaves, devices; and the ghost itself. */
+  cleanUp(ghost: GhostUserId, room: RoomId, options: { readonly leaveRoom: boolean }): Promise<void>;
 }
 
 /** One member of a conference as the domain needs it. */
-export interface ConferenceMember {
-  readonly userId: UserId;
-  readonly isPhone: boolean;
-}
+export type ConferenceMember = { readonly userId: UserId; readonly isPhone: boolean };
 
 /** What is known of a room at one moment. */
 export interface RoomView {
@@ -214,6 +222,8 @@ export interface RoomView {
   isBanned(user: UserId): boolean;
   /** In the room, invited, or everybody may join. */
   mayJoin(user: UserId): boolean;
+  /** Joined or invited. */
+  people(): readonly UserId[];
 }
 
 export interface RoomPort extends SyncedRooms {
@@ -234,10 +244,7 @@ export type Notice =
   | { readonly kind: "caller-waits"; readonly phone: PhoneInNotice };
 
 /** A phone as people in the room may know it: masked where its number is. */
-export interface PhoneInNotice {
-  readonly name: string;
-  readonly direction: CallDirection;
-}
+export type PhoneInNotice = { readonly name: string; readonly direction: CallDirection };
 
 export interface NoticePort {
   /**
@@ -341,6 +348,8 @@ export interface CallRecord {
   readonly number: PhoneNumber;
   /** Display name of the ghost where it is not the number: from the directory, or masked. What a room may see. */
   readonly name?: string;
+  /** The Matrix user of a one-to-one call. */
+  readonly person?: UserId;
   readonly subject: Subject;
   readonly state: CallStateName;
   readonly outcome?: Outcome;
@@ -366,22 +375,27 @@ export interface AddPhone {
   /** As typed or as in the ghost id; parsed and normalised by us. */
   readonly number: string;
   readonly subject: Subject;
-  /** `invite`: the ghost was invited and joins by itself; else the bot invites it. */
-  readonly via: "invite" | "command" | "api";
+  /** `invite`: the ghost was invited and joins by itself; `chat`: it is in a chat of two with the caller; else the bot invites it. */
+  readonly via: "invite" | "command" | "api" | "chat";
   /** `key`: whoever answers has to press 1 before either side hears the other, so that no voicemail does. Default: CallOptions. */
   readonly confirm?: Confirm;
 }
+
+type OfCall = { readonly callId: CallId; readonly subject: Subject };
 
 /** The application's use cases; called by the appservice, the bot and the HTTP API. All reject with GatewayError. */
 export interface CallService extends Moderation {
   /** Checks everything, starts the call and returns at once (state `routing` or `alerting`). */
   add(request: AddPhone): Promise<CallRecord>;
   /** Ends one call. For whoever added the phone, and for members with kick power; an API token may end what it added. */
-  hangup(request: { readonly callId: CallId; readonly subject: Subject }): Promise<CallRecord>;
+  hangup(request: OfCall): Promise<CallRecord>;
+  /** Presses keys (digits, `*`, `#`) towards the phone; connects it with another number and leaves. For whoever may hang it up and may dial that number. */
+  press(request: OfCall & { readonly keys: string }): Promise<void>;
+  transfer(request: OfCall & { readonly number: string }): Promise<void>;
   /** Calls that run in a room, oldest first. */
   inRoom(room: RoomId): readonly CallRecord[];
   get(call: CallId): CallRecord | undefined;
-  list(filter: { readonly roomId?: RoomId; readonly limit: number }): readonly CallRecord[];
+  list(filter: CallFilter): readonly CallRecord[];
   /** A ghost was kicked, banned, or its room upgraded, as seen by an appservice transaction. */
   ghostRemoved(room: RoomId, ghost: GhostUserId, reason: "kicked" | "banned" | "upgraded"): void;
   /** Refuses new calls, ends all running ones with `shutdown`, and resolves when they are gone or `graceMs` is over. */

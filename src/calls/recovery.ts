@@ -33,7 +33,7 @@ export const recoverCalls = async (
   const end = async (record: CallRecord): Promise<void> => {
     const [, isCleanedUp] = await Promise.all([
       tried("leg", () => sip.hangup(record.legId, "shutdown")),
-      tried("ghost", () => rtc.cleanUp(record.ghost, record.roomId)),
+      tried("ghost", () => rtc.cleanUp(record.ghost, record.roomId, { leaveRoom: record.person === undefined })),
     ]);
     if (!isCleanedUp) return;
     const { callId, roomId, number } = record;

@@ -20,6 +20,7 @@ export type Operation =
   | "publish"
   | "exchangeKeys"
   | "answer"
+  | "ring"
   | "renewAccess"
   | "renewMedia"
   | "join"
@@ -59,6 +60,7 @@ export type CallEvent =
   | { readonly type: "rtc.prepared"; readonly encrypted: boolean }
   | { readonly type: "rtc.published" }
   | { readonly type: "rtc.keysExchanged" }
+  | { readonly type: "rtc.rung" }
   /** The room of an inbound call lets it in. `isLive`: a member that is not a phone is in the call; `isEmpty`: nobody at all. */
   | { readonly type: "room.entered"; readonly isLive: boolean; readonly isEmpty: boolean }
   /** What a moderator asks of the phone. */
@@ -81,6 +83,8 @@ export type CallEvent =
     }
   | { readonly type: "hangup.byAdder" }
   | { readonly type: "hangup.byModerator" }
+  /** The PBX has connected the phone with somebody else. */
+  | { readonly type: "hangup.byTransfer" }
   | { readonly type: "gateway.shutdown" }
   | { readonly type: `timer.${TimerName}` }
   | { readonly type: "release.done"; readonly what: Release };
@@ -88,7 +92,7 @@ export type CallEvent =
 /**
  * Rows of the table: events by their type, except where one type means different things. `leg.unreached`: the leg ended before any 18x
  * and there is another trunk. `confirm.missing`: asked often enough, nobody has pressed 1. `media.lost`: audio broke and may be brought back. `media.lostForGood`: it was tried often enough.
- * `media.retryLater`: an attempt to bring it back failed.
+ * `media.retryLater`: an attempt to bring it back failed. `person.came`, `person.left`: the only other member of a one-to-one call.
  */
 export type Trigger =
   | CallEvent["type"]
@@ -96,7 +100,9 @@ export type Trigger =
   | "confirm.missing"
   | "media.lost"
   | "media.lostForGood"
-  | "media.retryLater";
+  | "media.retryLater"
+  | "person.came"
+  | "person.left";
 
 export type Effect =
   | { readonly type: "sip.dial"; readonly target: DialTarget }
@@ -107,6 +113,7 @@ export type Effect =
   | { readonly type: "rtc.prepare" }
   | { readonly type: "rtc.publish"; readonly notifyRoom: boolean }
   | { readonly type: "rtc.exchangeKeys" }
+  | { readonly type: "rtc.ring" }
   | { readonly type: "rtc.raiseHand"; readonly isRaised: boolean }
   | { readonly type: "rtc.renewAccess"; readonly epoch: number }
   | { readonly type: "rtc.leave" }
@@ -134,6 +141,8 @@ export type Action =
   | "dialNext"
   | "prepare"
   | "publish"
+  | "publishOnAnswer"
+  | "ring"
   | "exchangeKeys"
   | "join"
   | "recover"
@@ -210,11 +219,15 @@ export const TRANSITIONS: Readonly<Record<CallStateName, Readonly<Partial<Record
     "leg.progress": NOTED,
     "leg.held": NOTED,
     "leg.resumed": NOTED,
-    "leg.answered": { to: "connecting" },
+    "leg.answered": { to: "connecting", actions: ["publishOnAnswer"] },
     "leg.unreached": { actions: ["dialNext", "arm:ring", "save"] },
     "rtc.prepared": { actions: ["publish", "join"] },
-    "rtc.published": { actions: ["tellEncryption", "exchangeKeys"] },
+    "rtc.published": { actions: ["tellEncryption", "ring", "exchangeKeys"] },
     "rtc.keysExchanged": NOTED,
+    "rtc.rung": NOTED,
+    "rtc.declined": end("declined"),
+    "person.came": { actions: ["exchangeKeys"] },
+    "person.left": end("of-event"),
     "rtc.renewed": { actions: ["join"] },
     "room.entered": NOTED,
     moderation: NOTED,
@@ -238,6 +251,7 @@ export const TRANSITIONS: Readonly<Record<CallStateName, Readonly<Partial<Record
     "leg.resumed": NOTED,
     "rtc.prepared": { actions: ["publish", "join"] },
     "rtc.published": { actions: ["tellEncryption"] },
+    "person.left": end("completed"),
     "rtc.renewed": { actions: ["join"] },
     moderation: NOTED,
     "media.joined": NOTED,
@@ -257,6 +271,7 @@ export const TRANSITIONS: Readonly<Record<CallStateName, Readonly<Partial<Record
   active: {
     ...ENDS_ANY_TIME,
     "rtc.alone": { actions: ["tellAlone"] },
+    "person.left": end("completed"),
     "rtc.accompanied": { actions: ["cancel:alone", "cancel:waiting", "cancel:farewell", "stopMusic"] },
     "leg.mediaRenewed": NOTED,
     "leg.held": { actions: ["applyHold"] },
@@ -280,6 +295,7 @@ export const TRANSITIONS: Readonly<Record<CallStateName, Readonly<Partial<Record
     "timer.maxDuration": end("completed"),
     "hangup.byAdder": end("completed"),
     "hangup.byModerator": end("removed"),
+    "hangup.byTransfer": end("transferred"),
   },
   ending: {
     ...UNDONE_WHEN_LATE,

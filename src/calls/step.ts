@@ -1,5 +1,5 @@
 import { type Done, mayRecover, runActions, TIMER_NAMES } from "./actions.ts";
-import type { Call } from "./call.ts";
+import { type Call, isPersonal } from "./call.ts";
 import { absorb, isStale, noteFailure } from "./facts.ts";
 import { type Outcome, outcomeFromErrorCode } from "./outcome.ts";
 import type { CallStateName } from "./ports.ts";
@@ -28,6 +28,8 @@ const triggerOf = (call: Call, event: CallEvent, nowMs: number): Trigger => {
   if (event.type === "leg.ended" && isNextTrunkWanted(call, event)) return "leg.unreached";
   if (event.type === "timer.confirm" && call.confirmation === MOST_QUESTIONS) return "confirm.missing";
   if (MEDIA_LOSSES.has(event.type)) return mayRecover(call, nowMs) ? "media.lost" : "media.lostForGood";
+  if (isPersonal(call) && event.type === "rtc.accompanied") return "person.came";
+  if (isPersonal(call) && event.type === "rtc.alone") return "person.left";
   if (event.type === "operation.failed" && call.record.state === "active") {
     // New access to a leg is refused for good when the leg is gone.
     return event.operation === "renewMedia" && !event.retryable ? "media.lostForGood" : "media.retryLater";
@@ -38,8 +40,11 @@ const triggerOf = (call: Call, event: CallEvent, nowMs: number): Trigger => {
 const outcomeOf = (call: Call, rule: Rule, event: CallEvent): Outcome | undefined => {
   if (rule.outcome !== "of-event") return rule.outcome;
   if (event.type === "leg.ended") return event.outcome;
+  if (event.type === "rtc.alone") return call.record.direction === "inbound" ? "declined" : "cancelled";
+  if (event.type === "timer.ring" && call.record.direction === "inbound") {
+    return isPersonal(call) && call.member === "published" ? "no-answer" : "room-unavailable";
+  }
   // The engine's own time-out of the same length says the same, whichever comes first.
-  if (event.type === "timer.ring" && call.record.direction === "inbound") return "room-unavailable";
   if (event.type === "timer.ring") return call.leg === "ringing" ? "no-answer" : "unreachable";
   return event.type === "operation.failed" ? outcomeFromErrorCode(event.code) : "internal";
 };
@@ -76,7 +81,8 @@ const followUp = (call: Call, event: CallEvent, nowMs: number): Done => {
     return { call: { ...call, audio: "attaching" }, effects: [{ type: "media.attach", epoch, legId }] };
   }
   const isReady = call.audio === "attached" && call.member === "published";
-  if (isReady && mayAnswer && call.leg === "ringing" && call.record.direction === "inbound") {
+  const isAwaited = call.record.direction === "inbound" && !(isPersonal(call) && call.alone);
+  if (isReady && mayAnswer && call.leg === "ringing" && isAwaited) {
     return { call: { ...call, leg: "answering" }, effects: [{ type: "sip.answer", legId }] };
   }
   if (isReady && call.leg === "answered" && call.confirmation === "wanted") {

@@ -62,6 +62,8 @@ export type CallBody = z.output<typeof callSchema>;
 export interface ApiClient {
   add(roomId: string, number: string): Promise<CallBody>;
   list(roomId: string | undefined): Promise<readonly CallBody[]>;
+  /** All calls that fit the query, newest first, page by page. */
+  pages(query: Readonly<Record<string, string>>): AsyncGenerator<readonly CallBody[]>;
   hangup(callId: string): Promise<CallBody>;
 }
 
@@ -111,6 +113,15 @@ export const createApiClient = (input: Input, io: Io): ApiClient => {
     list: async (roomId) => {
       const query = roomId === undefined ? "" : `?room_id=${encodeURIComponent(roomId)}`;
       return (await request(callListSchema, "GET", `/api/v1/calls${query}`)).calls;
+    },
+    pages: async function* (query) {
+      let after: string | undefined;
+      do {
+        const parameters = new URLSearchParams({ ...query, limit: "500", ...(after === undefined ? {} : { after }) });
+        const page = await request(callListSchema, "GET", `/api/v1/calls?${parameters.toString()}`);
+        yield page.calls;
+        after = page.next ?? undefined;
+      } while (after !== undefined);
     },
     hangup: (callId) => request(callSchema, "DELETE", `/api/v1/calls/${encodeURIComponent(callId)}`),
   };

@@ -1,5 +1,6 @@
 import { GatewayError } from "../errors.ts";
 import { callAdd, callHangup, callList } from "./call.ts";
+import { callExport } from "./call-export.ts";
 import { type Command, commandHelp, type ExitCode, type Io, PROGRAM, readInput, UsageError } from "./command.ts";
 import { configCheck, configReference, configSample } from "./config.ts";
 import { registration } from "./registration.ts";
@@ -14,6 +15,7 @@ const COMMANDS: readonly Command[] = [
   callAdd,
   callList,
   callHangup,
+  callExport,
 ];
 
 const nameOf = ({ name, args }: Command): string => (args === undefined ? name : `${name} ${args}`);

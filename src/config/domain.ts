@@ -1,9 +1,9 @@
 /** The configuration as the call domain and the policy want it; what engines need is for app.ts to pick. */
 import type { CallOptions } from "../calls/call.ts";
-import type { DispatchRule } from "../calls/dispatch.ts";
+import type { Destination, DispatchRule } from "../calls/dispatch.ts";
 import type { CallerId } from "../calls/ports.ts";
 import type { Trunk, TrunkRoute } from "../calls/trunk.ts";
-import { type E164, type Extension, roomId, trunkId } from "../ids.ts";
+import { type E164, type Extension, roomId, trunkId, userId } from "../ids.ts";
 import type { NumberPlan } from "../numbering/number-plan.ts";
 import type { PolicyOptions } from "../policy/policy.ts";
 import type { Config, TrunkConfig } from "./schema.ts";
@@ -43,13 +43,16 @@ export const trunksOf = (config: Config): readonly Trunk[] =>
     ...spokenPromptsOf(trunk, config),
   }));
 
+const destinationOf = ({ room, user }: Config["dispatchRules"][number]): Destination =>
+  user === undefined ? { kind: "room", roomId: roomId(room ?? "") } : { kind: "user", userId: userId(user) };
+
 export const dispatchRulesOf = (config: Config): readonly DispatchRule[] =>
-  config.dispatchRules.map(({ name, numbers, trunks, callers, room }) => ({
-    name,
-    numbers,
-    trunks: (trunks ?? config.trunks.map((trunk) => trunk.name)).map(trunkId),
-    ...(callers === undefined ? {} : { callers }),
-    destination: { kind: "room", roomId: roomId(room) },
+  config.dispatchRules.map((rule) => ({
+    name: rule.name,
+    numbers: rule.numbers,
+    trunks: (rule.trunks ?? config.trunks.map((trunk) => trunk.name)).map(trunkId),
+    ...(rule.callers === undefined ? {} : { callers: rule.callers }),
+    destination: destinationOf(rule),
   }));
 
 /** The numbers of the menu as a dispatch rule, for finding and for conflicts; none without a menu. It leads to no room by itself. */

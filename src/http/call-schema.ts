@@ -1,9 +1,11 @@
 /** What the API takes and gives; the OpenAPI document is made from these. */
 import { z } from "zod";
+import type { CallFilter } from "../calls/call-store.ts";
 import { CONFIRM } from "../calls/voice.ts";
 import { OUTCOMES } from "../calls/outcome.ts";
 import type { CallRecord, Subject } from "../calls/ports.ts";
 import { ERROR_CODES } from "../errors.ts";
+import { callId, roomId, userId } from "../ids.ts";
 import { canonicalDigits, NUMBER_CLASSES } from "../numbering/phone-number.ts";
 
 const CALL_STATES = ["routing", "alerting", "connecting", "active", "ending", "ended"] as const;
@@ -27,8 +29,32 @@ export const addCallSchema = z.strictObject({
   }),
 });
 
+export const pressKeysSchema = z.strictObject({
+  keys: z.string().min(1).max(64).meta({ description: "Digits, `*` and `#`.", example: "123#" }),
+});
+
+const userIdSchema = z
+  .string()
+  .max(255)
+  .regex(/^@[^:\s]*:[^\s]+$/, { error: "expected a Matrix user, such as @alice:example.org" });
+
+const cursorSchema = z.string().regex(/^\d{1,15}\.[\w-]{1,64}$/, { error: "expected `next` of an earlier answer" });
+
+const timeSchema = z.iso.datetime({ offset: true, error: "expected a time, such as 2026-11-21T17:00:00Z" });
+
 export const listCallsSchema = z.strictObject({
   room_id: z.exactOptional(roomIdSchema).meta({ description: "Only calls of this room." }),
+  user_id: z
+    .exactOptional(userIdSchema)
+    .meta({ description: "Only calls that this user made, or one-to-one calls with them." }),
+  number: z
+    .exactOptional(z.string().min(1).max(64))
+    .meta({ description: "Only calls with this number, in canonical form." }),
+  direction: z.exactOptional(z.enum(["outbound", "inbound"])).meta({ description: "Only calls in this direction." }),
+  outcome: z.exactOptional(z.enum(OUTCOMES)).meta({ description: "Only calls that ended so." }),
+  since: z.exactOptional(timeSchema).meta({ description: "Only calls asked for at this time or later." }),
+  until: z.exactOptional(timeSchema).meta({ description: "Only calls asked for before this time." }),
+  after: z.exactOptional(cursorSchema).meta({ description: "The page behind: `next` of the page before." }),
   limit: z
     .string()
     .regex(/^\d{1,4}$/, { error: "expected a whole number" })
@@ -47,6 +73,7 @@ export const callSchema = z.strictObject({
   number: z.string().meta({ description: "Canonical: E.164, an extension, or `anonymous`." }),
   number_class: z.enum([...NUMBER_CLASSES, "anonymous"]),
   name: z.string().nullable().meta({ description: "What the room sees of an inbound caller in place of the number." }),
+  person: z.string().nullable().meta({ description: "Matrix user of a one-to-one call; null for a conference." }),
   direction: z.enum(["outbound", "inbound"]).meta({ description: "`inbound`: the phone called us." }),
   state: z.enum(CALL_STATES),
   outcome: z.enum(OUTCOMES).nullable().meta({ description: "How it ended; null while it runs." }),
@@ -70,7 +97,34 @@ export const callSchema = z.strictObject({
   ended_at: timestamp("When it was over.").nullable(),
 });
 
-export const callListSchema = z.strictObject({ calls: z.array(callSchema).meta({ description: "Newest first." }) });
+export const callListSchema = z.strictObject({
+  calls: z.array(callSchema).meta({ description: "Newest first." }),
+  next: z.string().nullable().meta({ description: "For `after`, to get the next page; null on the last one." }),
+});
+
+/** The query of a list in the words of the domain. One more than asked for is wanted, to know whether there is another page. */
+export const callFilterOf = (query: z.output<typeof listCallsSchema>): CallFilter => {
+  const { room_id: room, user_id: user, since, until, after, number, direction, outcome, limit } = query;
+  const [createdAt = "", id = ""] = after?.split(".") ?? [];
+  return {
+    limit: limit + 1,
+    ...(room === undefined ? {} : { roomId: roomId(room) }),
+    ...(user === undefined ? {} : { userId: userId(user) }),
+    ...(number === undefined ? {} : { number }),
+    ...(direction === undefined ? {} : { direction }),
+    ...(outcome === undefined ? {} : { outcome }),
+    ...(since === undefined ? {} : { sinceMs: Date.parse(since) }),
+    ...(until === undefined ? {} : { untilMs: Date.parse(until) }),
+    ...(after === undefined ? {} : { after: { createdAtMs: Number(createdAt), callId: callId(id) } }),
+  };
+};
+
+/** A page of calls as the API shows it. `found` may hold one more than the limit. */
+export const callListBody = (found: readonly CallRecord[], limit: number): z.output<typeof callListSchema> => {
+  const page = found.slice(0, limit);
+  const last = found.length > limit ? page.at(-1) : undefined;
+  return { calls: page.map(callBody), next: last === undefined ? null : `${last.createdAtMs}.${last.callId}` };
+};
 
 export const errorSchema = z.strictObject({
   errcode: z.enum(ERROR_CODES).meta({ description: "Stable: programs decide by it." }),
@@ -100,6 +154,7 @@ export const callBody = (record: CallRecord): CallBody => ({
   number: canonicalDigits(record.number),
   number_class: record.number.class,
   name: record.name ?? null,
+  person: record.person ?? null,
   direction: record.direction,
   state: record.state,
   outcome: record.outcome ?? null,

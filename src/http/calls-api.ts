@@ -5,12 +5,19 @@ import type { CallRecord, CallService, Subject } from "../calls/ports.ts";
 import { GatewayError } from "../errors.ts";
 import { callId, roomId } from "../ids.ts";
 import { type ApiToken, requireToken, tokenNameOf } from "./bearer.ts";
-import { addCallSchema, callBody, listCallsSchema } from "./call-schema.ts";
+import {
+  addCallSchema,
+  callBody,
+  callFilterOf,
+  callListBody,
+  listCallsSchema,
+  pressKeysSchema,
+} from "./call-schema.ts";
 import { createIdempotency, idempotencyKeySchema, type IdempotencyStore } from "./idempotency.ts";
 import { openApiDocument } from "./openapi.ts";
 
 export interface CallsApiDeps {
-  readonly calls: Pick<CallService, "add" | "get" | "list" | "hangup">;
+  readonly calls: Pick<CallService, "add" | "get" | "list" | "hangup" | "press">;
   readonly tokens: readonly ApiToken[];
   readonly idempotencyStore: IdempotencyStore;
 }
@@ -73,12 +80,18 @@ export const createCallsApi = ({ calls, tokens, idempotencyStore }: CallsApiDeps
 
   router.get(`${BASE}/calls`, (request, response) => {
     const query = parse(listCallsSchema, request.query, "The query is wrong");
-    const filter = { limit: query.limit, ...(query.room_id === undefined ? {} : { roomId: roomId(query.room_id) }) };
-    response.json({ calls: calls.list(filter).map(callBody) });
+    response.json(callListBody(calls.list(callFilterOf(query)), query.limit));
   });
 
   router.get(`${BASE}/calls/:id`, (request, response) => {
     response.json(callBody(find(request.params.id)));
+  });
+
+  router.post(`${BASE}/calls/:id/keys`, async (request, response) => {
+    const { callId: id } = find(request.params.id);
+    const { keys } = parse(pressKeysSchema, request.body, "The body must be JSON with keys");
+    await calls.press({ callId: id, subject: subjectOf(response), keys });
+    response.json(callBody(find(id)));
   });
 
   router.delete(`${BASE}/calls/:id`, async (request, response) => {

@@ -1,5 +1,12 @@
 import { z } from "zod";
-import { addCallSchema, callListSchema, callSchema, errorSchema, listCallsSchema } from "./call-schema.ts";
+import {
+  addCallSchema,
+  callListSchema,
+  callSchema,
+  errorSchema,
+  listCallsSchema,
+  pressKeysSchema,
+} from "./call-schema.ts";
 import { idempotencyKeySchema } from "./idempotency.ts";
 
 type Json = Record<string, unknown>;
@@ -74,6 +81,22 @@ const paths = (): Json => ({
       responses: { "200": answer("Calls", "CallList"), ...errors([400, "The query is wrong"]) },
     },
   },
+  "/api/v1/calls/{id}/keys": {
+    post: {
+      operationId: "pressKeys",
+      summary: "Press keys towards the phone",
+      parameters: [pathId],
+      requestBody: { required: true, ...content("PressKeys") },
+      responses: {
+        "200": answer("The call; the keys are on their way", "Call"),
+        ...errors(
+          [400, "The keys are wrong, or cannot be sent over this trunk"],
+          [403, "Somebody else added it"],
+          [404, "No such call, or it does not run"],
+        ),
+      },
+    },
+  },
   "/api/v1/calls/{id}": {
     get: {
       operationId: "getCall",
@@ -108,6 +131,7 @@ export const openApiDocument = (): Json => ({
     securitySchemes: { token: { type: "http", scheme: "bearer" } },
     schemas: {
       AddCall: jsonSchema(addCallSchema),
+      PressKeys: jsonSchema(pressKeysSchema),
       Call: jsonSchema(callSchema),
       CallList: jsonSchema(callListSchema),
       Error: jsonSchema(errorSchema),

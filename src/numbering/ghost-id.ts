@@ -17,6 +17,9 @@ export const ghostOf = (number: PhoneNumber, server: string): GhostUserId =>
 export const maskedGhostOf = (mask: string, server: string): GhostUserId =>
   ghostUserId(`@${GHOST_PREFIX}x${mask}:${server}`);
 
+/** True for the user of a caller whose number is not to be seen. */
+export const isMaskedGhost = (ghost: GhostUserId): boolean => ghost.startsWith(`@${GHOST_PREFIX}x`);
+
 /**
  * The number of a localpart in the ghosts' namespace. Throws INVALID_NUMBER when it holds none, and NUMBER_NOT_CANONICAL, naming the right id,
  * when it holds one written in another way: two ids of one number would be two people in a call.

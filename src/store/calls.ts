@@ -1,6 +1,6 @@
 import type { DatabaseSync } from "node:sqlite";
 import { z } from "zod";
-import type { CallStore } from "../calls/call-store.ts";
+import type { CallFilter, CallStore } from "../calls/call-store.ts";
 import { OUTCOMES } from "../calls/outcome.ts";
 import type { CallRecord } from "../calls/ports.ts";
 import { type E164, type Extension, callId, ghostUserId, legId, roomId, trunkId, userId } from "../ids.ts";
@@ -55,6 +55,7 @@ const row = z.object({
   answered_at_ms: z.number().nullable(),
   ended_at_ms: z.number().nullable(),
   name: z.string().nullable(),
+  person: z.string().transform(userId).nullable(),
 });
 
 const recordOf = (value: unknown): CallRecord => {
@@ -69,6 +70,7 @@ const recordOf = (value: unknown): CallRecord => {
     subject: call.subject,
     state: call.state,
     createdAtMs: call.created_at_ms,
+    ...(call.person === null ? {} : { person: call.person }),
     ...(call.name === null ? {} : { name: call.name }),
     ...(call.outcome === null ? {} : { outcome: call.outcome }),
     ...(call.cause === null ? {} : { cause: call.cause }),
@@ -77,19 +79,42 @@ const recordOf = (value: unknown): CallRecord => {
   };
 };
 
+/** Calls as the domain sees them, and what is done with old ones. */
+export interface StoredCalls extends CallStore {
+  /** Forgets calls that ended before this moment. */
+  forget(endedBeforeMs: number): void;
+}
+
+/** A condition with a `?` for each of its values. */
+type Condition = readonly [sql: string, ...values: (string | number)[]];
+
+const DIGITS = "coalesce(number ->> 'e164', number ->> 'extension', number ->> 'digits', number ->> 'kind')";
+
+const conditionsOf = (filter: CallFilter): readonly Condition[] => {
+  const { roomId, userId, number, direction, outcome, sinceMs, untilMs, after } = filter;
+  const conditions: (Condition | undefined)[] = [
+    roomId === undefined ? undefined : ["room_id = ?", roomId],
+    userId === undefined ? undefined : ["(person = ? OR subject ->> 'userId' = ?)", userId, userId],
+    number === undefined ? undefined : [`${DIGITS} = ?`, number],
+    direction === undefined ? undefined : ["direction = ?", direction],
+    outcome === undefined ? undefined : ["outcome = ?", outcome],
+    sinceMs === undefined ? undefined : ["created_at_ms >= ?", sinceMs],
+    untilMs === undefined ? undefined : ["created_at_ms < ?", untilMs],
+    after === undefined ? undefined : ["(created_at_ms, call_id) < (?, ?)", after.createdAtMs, after.callId],
+  ];
+  return conditions.flatMap((condition) => (condition === undefined ? [] : [condition]));
+};
+
 /** Calls, running and ended. Numbers are kept in clear: the history of calls is made of them. */
-export const createCallStore = (database: DatabaseSync): CallStore => {
+export const createCallStore = (database: DatabaseSync): StoredCalls => {
   const save = database.prepare(`
     INSERT INTO calls VALUES (
-      :callId, :legId, :direction, :roomId, :ghost, :number, :subject, :state, :outcome, :cause, :createdAtMs, :answeredAtMs, :endedAtMs, :name
+      :callId, :legId, :direction, :roomId, :ghost, :number, :subject, :state, :outcome, :cause, :createdAtMs, :answeredAtMs, :endedAtMs, :name, :person
     ) ON CONFLICT (call_id) DO UPDATE SET
       leg_id = excluded.leg_id, state = excluded.state, outcome = excluded.outcome, cause = excluded.cause,
       answered_at_ms = excluded.answered_at_ms, ended_at_ms = excluded.ended_at_ms`);
   const open = database.prepare("SELECT * FROM calls WHERE state <> 'ended' ORDER BY created_at_ms, rowid");
-  const byRoom = database.prepare(
-    "SELECT * FROM calls WHERE room_id = ? ORDER BY created_at_ms DESC, rowid DESC LIMIT ?",
-  );
-  const all = database.prepare("SELECT * FROM calls ORDER BY created_at_ms DESC, rowid DESC LIMIT ?");
+  const forget = database.prepare("DELETE FROM calls WHERE state = 'ended' AND ended_at_ms < ?");
   const one = database.prepare("SELECT * FROM calls WHERE call_id = ?");
   return {
     save: (record) => {
@@ -108,11 +133,23 @@ export const createCallStore = (database: DatabaseSync): CallStore => {
         answeredAtMs: record.answeredAtMs ?? null,
         endedAtMs: record.endedAtMs ?? null,
         name: record.name ?? null,
+        person: record.person ?? null,
       });
     },
     loadOpen: () => open.all().map(recordOf),
-    list: (filter) =>
-      (filter.roomId === undefined ? all.all(filter.limit) : byRoom.all(filter.roomId, filter.limit)).map(recordOf),
+    list: (filter) => {
+      const conditions = conditionsOf(filter);
+      const where = conditions.length === 0 ? "" : `WHERE ${conditions.map(([sql]) => sql).join(" AND ")}`;
+      const values = conditions.flatMap(([, ...given]) => given);
+      const query = `SELECT * FROM calls ${where} ORDER BY created_at_ms DESC, call_id DESC LIMIT ?`;
+      return database
+        .prepare(query)
+        .all(...values, filter.limit)
+        .map(recordOf);
+    },
+    forget: (endedBeforeMs) => {
+      forget.run(endedBeforeMs);
+    },
     get: (call) => {
       const found = one.get(call);
       return found === undefined ? undefined : recordOf(found);

@@ -53,4 +53,17 @@ export const MIGRATIONS: readonly string[] = [
     language TEXT
   ) STRICT;
   `,
+  // 4: one-to-one calls, and the chats they are in
+  `
+  ALTER TABLE calls ADD COLUMN person TEXT;
+  CREATE INDEX calls_by_person ON calls (person, created_at_ms) WHERE person IS NOT NULL;
+
+  CREATE TABLE chats (
+    position INTEGER PRIMARY KEY,
+    room_id TEXT NOT NULL UNIQUE,
+    ghost TEXT NOT NULL,
+    user_id TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX chats_by_pair ON chats (ghost, user_id);
+  `,
 ];

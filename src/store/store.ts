@@ -1,8 +1,8 @@
-import type { CallStore } from "../calls/call-store.ts";
 import type { RoomLocks } from "../calls/moderation-ports.ts";
 import type { ConferenceStore } from "../dialin/conference.ts";
-import { createCallStore } from "./calls.ts";
+import { createCallStore, type StoredCalls } from "./calls.ts";
 import { createConferenceStore } from "./conferences.ts";
+import { type ChatStore, createChatStore } from "./chats.ts";
 import { openDatabase } from "./database.ts";
 import { createRoomLocks } from "./locks.ts";
 import { createIdempotencyStore, type IdempotencyStore } from "./idempotency.ts";
@@ -17,13 +17,14 @@ import {
 
 /** Everything that must survive a restart. All calls are synchronous and take well below a millisecond. */
 export interface Store {
-  readonly calls: CallStore;
+  readonly calls: StoredCalls;
   readonly transactions: TransactionLog;
   readonly ghosts: GhostStore;
   readonly identities: GhostIdentityStore;
   readonly idempotency: IdempotencyStore;
   readonly conferences: ConferenceStore;
   readonly locks: RoomLocks;
+  readonly chats: ChatStore;
   /** Nothing may be called after this. */
   close(): void;
 }
@@ -45,6 +46,7 @@ export const openStore = ({
     idempotency: createIdempotencyStore(database, nowMs),
     conferences: createConferenceStore(database),
     locks: createRoomLocks(database),
+    chats: createChatStore(database),
     close: () => database.close(),
   };
 };

@@ -7,9 +7,12 @@ import {
   type ElementCallMode,
   startElementCallHost,
 } from "../../deploy/lab/element-call/host.ts";
-import { type ElementCallMember, joinElementCall } from "../../deploy/lab/element-call/member.ts";
+import { type ElementCallMember, joinElementCall, openElementCall } from "../../deploy/lab/element-call/member.ts";
 import { allHear, type Ear, memberEar, phoneEar, phoneRecorded, staysDeaf } from "../support/e2e/audio.ts";
-import { type Scene, startScene } from "../support/e2e/scene.ts";
+import { declineRing, startChat, untilNobodyCalls, waitForRing } from "../support/e2e/chats.ts";
+import { callMemberships, roomMembership } from "../support/e2e/leftovers.ts";
+import { type ApiCall, type Scene, startScene } from "../support/e2e/scene.ts";
+import { until } from "../support/e2e/until.ts";
 
 const TIMEOUT_MS = 90_000;
 const TILE_GONE_WITHIN_MS = 2000;
@@ -38,6 +41,9 @@ const browserEar = (member: ElementCallMember): Ear => ({
     await member.hear(frequencyHz, { withinMs });
   },
 });
+
+const allCalls = async (): Promise<ApiCall[]> =>
+  (await scene.lab.gateway.api("GET", "/api/v1/calls")).body["calls"] as ApiCall[];
 
 const combinations: { mode: ElementCallMode; encrypted: boolean }[] = [
   { mode: "compatibility", encrypted: false },
@@ -130,6 +136,119 @@ test(
       [browserEar(again), phone.toneHz],
       [phoneEar(phone), TONES_HZ.alice],
     ]);
+  },
+  TIMEOUT_MS,
+);
+
+test(
+  "a person calls a number in an encrypted chat: the phone rings and both talk; busy, and who gives up",
+  async () => {
+    const { lab, alice } = scene;
+    const phone = lab.phones["1001"];
+    const ghost = lab.gateway.ghost("1001");
+    const roomId = await startChat(scene, alice, ghost, { encrypted: true });
+    await using atAlice = await openElementCall({
+      host: hosts.get("compatibility")!,
+      user: alice,
+      roomId,
+      intent: "start_call_dm_voice",
+      microphoneToneHz: TONES_HZ.alice,
+    });
+    const says = (words: string) =>
+      atAlice.waitForMessage(({ sender, body }) => sender === ghost && body.includes(words));
+
+    await atAlice.join();
+    await phone.waitForRinging();
+    // Its membership would say that it was picked up.
+    expect((await callMemberships(lab, roomId, alice)).filter((key) => key.includes(ghost))).toEqual([]);
+    await phone.answer();
+    await allHear([
+      [browserEar(atAlice), phone.toneHz],
+      [phoneEar(phone), TONES_HZ.alice],
+    ]);
+    // Commands are read by the device of the number: the bot is not here.
+    await atAlice.sendMessage("!phone keys 12#");
+    await phone.waitForKeys("12#");
+    await phone.hangup();
+    // Element Call leaves when the other one has.
+    await untilNobodyCalls(scene, roomId, alice);
+    expect(await says("Outgoing call, ")).toMatchObject({ encrypted: true });
+
+    await atAlice.join();
+    await phone.waitForRinging();
+    await phone.hangup();
+    await untilNobodyCalls(scene, roomId, alice);
+    await says("Outgoing call: the line is busy.");
+
+    await atAlice.join();
+    await phone.waitForRinging();
+    await atAlice.leave();
+    await phone.waitForClosed();
+    await says("Outgoing call: it was cancelled.");
+    await atAlice.sendMessage("!phone history");
+    await says("UTC, 1001: Outgoing call: the line is busy.");
+    expect((await scene.calls(roomId)).map(({ outcome }) => outcome)).toEqual(["cancelled", "busy", "completed"]);
+  },
+  TIMEOUT_MS,
+);
+
+test(
+  "a phone calls a person: declined, given up, and accepted in Element Call",
+  async () => {
+    const { lab, bob } = scene;
+    const phone = lab.phones["1001"];
+    const ghost = lab.gateway.ghost("1001");
+    await lab.gateway.reconfigure({ dispatch_rules: [{ name: "bob", numbers: ["2002"], user: bob.userId }] });
+
+    // Nobody would hear it ring.
+    await phone.dial("2002");
+    await phone.waitForClosed();
+    // A device of his, somewhere else.
+    const elsewhere = await scene.createRoom({ encrypted: true });
+    await using device = await scene.join(bob, elsewhere, TONES_HZ.bob, { joinLater: true });
+    expect(device.userId).toBe(bob.userId);
+
+    await phone.dial("2002");
+    const { room_id: roomId } = await until("the call", async () =>
+      (await allCalls()).find(({ state }) => state === "alerting"),
+    );
+    const ring = await waitForRing(scene, roomId, ghost, bob);
+    await declineRing(scene, roomId, ring, bob);
+    await phone.waitForClosed();
+    await phone.dial("2002");
+    await scene.waitForState(roomId, "alerting");
+    await phone.hangup();
+    await scene.waitForState(roomId, "ended");
+    await untilNobodyCalls(scene, roomId, bob);
+
+    await phone.dial("2002");
+    await using atBob = await joinElementCall({
+      host: hosts.get("compatibility")!,
+      user: bob,
+      roomId,
+      intent: "join_existing_dm_voice",
+      microphoneToneHz: TONES_HZ.bob,
+    });
+    await phone.waitForEstablished();
+    await allHear([
+      [browserEar(atBob), phone.toneHz],
+      [phoneEar(phone), TONES_HZ.bob],
+    ]);
+    // He is in a call: the other phone is told so, and he of it.
+    const other = lab.phones["1002"];
+    await other.dial("2002");
+    await other.waitForClosed();
+    await atBob.sendMessage("!phone transfer 1002");
+    await other.waitForRinging();
+    await other.answer();
+    await allHear([
+      [phoneEar(phone), other.toneHz],
+      [phoneEar(other), phone.toneHz],
+    ]);
+    await scene.waitForState(roomId, "ended");
+    expect((await scene.calls(roomId)).map(({ outcome }) => outcome)).toEqual(["transferred", "cancelled", "declined"]);
+    await atBob.waitForMessage(({ sender, body }) => sender === ghost && /Incoming call, \d+ s\./.test(body));
+    expect(await roomMembership(lab, roomId, ghost, bob)).toBe("join");
   },
   TIMEOUT_MS,
 );

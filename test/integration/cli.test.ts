@@ -29,6 +29,25 @@ describe("call", () => {
     expect(JSON.parse((await call("list", "--json")).out)).toMatchObject([{ call_id: "call-1", state: "ended" }]);
   });
 
+  test("exports call records as CSV and as JSON lines", async () => {
+    await using api = await startApi();
+    const environment = { MRTC_SIP_GATEWAY_API_TOKEN: TOKENS[0]?.token };
+    const call = (...argv: string[]) => run(["call", ...argv, "--url", api.listener.url], environment);
+    await call("add", "--room", "!room:example.org", "+33140506070");
+    await call("hangup", "call-1");
+    expect((await call("export")).out.split("\n")).toEqual([
+      "call_id,created_at,answered_at,ended_at,duration_s,direction,number,number_class,person,room_id,added_by,outcome,sip_status,q850",
+      "call-1,2026-11-21T10:45:00.000Z,,2026-11-21T10:45:05.000Z,,outbound,+33140506070,national,,!room:example.org,crm,cancelled,487,",
+    ]);
+    const [line, ...more] = (await call("export", "--format", "jsonl", "--since", "2026-01-01T00:00:00Z")).out.split(
+      "\n",
+    );
+    expect(JSON.parse(line ?? "")).toMatchObject({ call_id: "call-1", outcome: "cancelled" });
+    expect(more).toEqual([]);
+    expect((await call("export", "--format", "xml")).err).toContain("expected csv or jsonl");
+    expect((await call("export", "--since", "yesterday")).err).toContain("(BAD_REQUEST)");
+  });
+
   test("a refusal is told with its code", async () => {
     await using api = await startApi();
     const environment = { MRTC_SIP_GATEWAY_API_TOKEN: "wrong" };

@@ -63,6 +63,10 @@ describe("calls", () => {
     expect(await ids("")).toEqual(["call-3", "call-2", "call-1"]);
     expect(await ids(`?room_id=${encodeURIComponent(ROOM)}`)).toEqual(["call-3", "call-1"]);
     expect(await ids("?limit=1")).toEqual(["call-3"]);
+    const { body } = await api.request("GET", "/api/v1/calls?limit=1");
+    expect(body["next"]).toBe(`${Date.UTC(2026, 10, 21, 10, 45)}.call-3`);
+    expect(await ids(`?limit=2&after=${String(body["next"])}`)).toEqual(["call-2", "call-1"]);
+    expect((await api.request("GET", "/api/v1/calls?limit=3")).body["next"]).toBeNull();
   });
 
   test("that are not there, or somebody else's", async () => {
@@ -162,6 +166,10 @@ describe("hostile requests", () => {
     "?limit=1&limit=2",
     "?room_id=x",
     "?room=x",
+    "?user_id=alice",
+    "?since=yesterday",
+    "?after=x",
+    "?outcome=unknown",
     "?limit[a]=1",
   ])("GET /calls%s: 400", async (query) => {
     await using api = await startApi();
@@ -322,6 +330,9 @@ describe("OpenAPI", () => {
       ["get", "/api/v1/calls", "?limit=x", {}],
       ["get", "/api/v1/calls/{id}", "call-1", {}],
       ["get", "/api/v1/calls/{id}", "none", {}],
+      ["post", "/api/v1/calls/{id}/keys", "call-1", { body: { keys: "123#" } }],
+      ["post", "/api/v1/calls/{id}/keys", "call-1", { body: { keys: "abc" } }],
+      ["post", "/api/v1/calls/{id}/keys", "none", { body: { keys: "1" } }],
       ["delete", "/api/v1/calls/{id}", "call-1", {}],
       ["delete", "/api/v1/calls/{id}", "call-2", { headers: { authorization: `Bearer ${TOKENS[1]?.token}` } }],
     ];
@@ -330,7 +341,11 @@ describe("OpenAPI", () => {
     );
     expect(new Set(tries.map(([method, path]) => `${method} ${path}`))).toEqual(new Set(documented));
     for (const [method, path, rest, options] of tries) {
-      const answer = await api.request(method.toUpperCase(), path.replace("{id}", "") + rest, options);
+      const answer = await api.request(
+        method.toUpperCase(),
+        path.includes("{id}") ? path.replace("{id}", rest) : path + rest,
+        options,
+      );
       const reference =
         document.paths[path]?.[method]?.responses[String(answer.status)]?.content["application/json"].schema.$ref;
       const schema = document.components.schemas[reference?.split("/").at(-1) ?? ""];

@@ -19,7 +19,7 @@ export const silentLog = (): Log => {
   return log;
 };
 
-export interface FakeCalls extends Pick<CallService, "add" | "get" | "list" | "hangup"> {
+export interface FakeCalls extends Pick<CallService, "add" | "get" | "list" | "hangup" | "press"> {
   readonly added: AddPhone[];
   /** Thrown by the next `add`. */
   failure: unknown;
@@ -58,11 +58,13 @@ export const fakeCalls = (): FakeCalls => {
       return record;
     },
     get: (id) => records.get(id),
-    list: ({ roomId, limit }) =>
-      [...records.values()]
+    list: ({ roomId, after, limit }) => {
+      const newestFirst = [...records.values()]
         .filter((record) => roomId === undefined || record.roomId === roomId)
-        .reverse()
-        .slice(0, limit),
+        .reverse();
+      const start = newestFirst.findIndex(({ callId }) => callId === after?.callId) + 1;
+      return newestFirst.slice(start, start + limit);
+    },
     hangup: async ({ callId: id, subject }) => {
       const record = records.get(id);
       if (record === undefined) throw new GatewayError("CALL_NOT_FOUND", "There is no such call");
@@ -77,6 +79,10 @@ export const fakeCalls = (): FakeCalls => {
       };
       records.set(id, ended);
       return ended;
+    },
+    press: async ({ callId: id, keys }) => {
+      if (!records.has(id)) throw new GatewayError("CALL_NOT_FOUND", "There is no such call");
+      if (!/^[0-9*#]+$/.test(keys)) throw new GatewayError("BAD_REQUEST", "Keys are digits, * and #");
     },
   };
   return service;

@@ -49,6 +49,7 @@ export const aRoomView = (changes: Partial<RoomView> = {}): RoomView => ({
   canKick: () => false,
   isBanned: () => false,
   mayJoin: () => false,
+  people: () => [ALICE],
   ...changes,
 });
 
@@ -65,6 +66,7 @@ export type OperationName =
   | "publish"
   | "exchangeKeys"
   | "answer"
+  | "ring"
   | "renewAccess"
   | "renewMedia"
   | "join"
@@ -117,7 +119,7 @@ export interface FakeWorld {
   readonly clock: ManualClock;
   readonly ports: Omit<
     CallServiceDeps,
-    "plan" | "trunks" | "dispatchRules" | "callerNames" | "serverName" | "options" | "policy"
+    "plan" | "trunks" | "dispatchRules" | "callerNames" | "people" | "serverName" | "options" | "policy"
   >;
   readonly dialled: readonly Dialled[];
   readonly accepted: readonly Accepted[];
@@ -273,6 +275,8 @@ export const createFakeWorld = ({ mode }: { readonly mode: "auto" | "manual" }):
           return operation("hangup", removeFrom(legs, leg));
         },
         renewMedia: () => operation("renewMedia", () => LEG_MEDIA),
+        transfer: async (_leg, dialString) => void calls.push(`transfer ${dialString}`),
+        press: async (_leg, keys) => void calls.push(`press ${keys}`),
         listLegs: async () => [...legs],
       },
       rtc: {
@@ -285,6 +289,7 @@ export const createFakeWorld = ({ mode }: { readonly mode: "auto" | "manual" }):
         },
         publish: (call) => operation("publish", () => void memberships.add(call)),
         keysExchanged: () => operation("exchangeKeys", () => undefined),
+        ring: () => operation("ring", () => undefined),
         raiseHand: async (_call, isRaised) => void calls.push(isRaised ? "raise hand" : "lower hand"),
         renewAccess: () => operation("renewAccess", () => ACCESS),
         leave: (call) =>

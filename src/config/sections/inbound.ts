@@ -1,6 +1,6 @@
 /** Calls that come in: where they go, and who calls. */
 import { z } from "zod";
-import { dialable, flag, key, pattern, text } from "../values.ts";
+import { dialable, flag, key, matrixUser, pattern, text } from "../values.ts";
 import { isPlan, numberPrefix } from "./dialling.ts";
 
 export const country = () =>
@@ -27,33 +27,42 @@ export const trunkInbound = z
   })
   .prefault({});
 
-const dispatchRule = z.strictObject({
-  name: key(
-    pattern(/^[a-z0-9][a-z0-9-]{0,39}$/, "small letters, digits and dashes"),
-    "Name of the rule, in logs and errors.",
-    { example: "weekly-meeting" },
-  ),
-  numbers: key(
-    z.array(dialable()).min(1, { error: "expected at least one number" }),
-    "Called numbers, as the PBX sends them or in canonical form.",
-    { example: ["8500"] },
-  ),
-  trunks: key(
-    z.exactOptional(z.array(text("the name of a trunk")).min(1, { error: "expected at least one trunk" })),
-    "Only calls of these trunks. Default: all.",
-    { example: ["xivo"] },
-  ),
-  callers: key(
-    z.exactOptional(z.array(numberPrefix()).min(1, { error: "expected at least one prefix" })),
-    "Only callers whose canonical number begins with one of these. Of several rules for a number the longest wins.",
-    { example: ["+331", "10"] },
-  ),
-  room: key(
-    pattern(/^![^\s]+$/, "a room id, such as !abc:example.org"),
-    "Matrix room whose call the phone joins. The bot must be in it, with the power to invite.",
-    { example: "!abc:example.org" },
-  ),
-});
+const dispatchRule = z
+  .strictObject({
+    name: key(
+      pattern(/^[a-z0-9][a-z0-9-]{0,39}$/, "small letters, digits and dashes"),
+      "Name of the rule, in logs and errors.",
+      { example: "weekly-meeting" },
+    ),
+    numbers: key(
+      z.array(dialable()).min(1, { error: "expected at least one number" }),
+      "Called numbers, as the PBX sends them or in canonical form.",
+      { example: ["8500"] },
+    ),
+    trunks: key(
+      z.exactOptional(z.array(text("the name of a trunk")).min(1, { error: "expected at least one trunk" })),
+      "Only calls of these trunks. Default: all.",
+      { example: ["xivo"] },
+    ),
+    callers: key(
+      z.exactOptional(z.array(numberPrefix()).min(1, { error: "expected at least one prefix" })),
+      "Only callers whose canonical number begins with one of these. Of several rules for a number the longest wins.",
+      { example: ["+331", "10"] },
+    ),
+    room: key(
+      z.exactOptional(pattern(/^![^\s]+$/, "a room id, such as !abc:example.org")),
+      "Matrix room whose call the phone joins. The bot must be in it, with the power to invite.",
+      { example: "!abc:example.org" },
+    ),
+    user: key(
+      z.exactOptional(matrixUser()),
+      "Matrix user who is rung instead, in a chat of the caller's user with them. Numbers of many people: `directory`.",
+      { example: "@bob:example.org" },
+    ),
+  })
+  .refine((rule) => (rule.room === undefined) !== (rule.user === undefined), {
+    error: "expected either room or user",
+  });
 
 export const dispatchRules = z.array(dispatchRule).default([]);
 
@@ -61,7 +70,7 @@ export const directory = z
   .strictObject({
     file: key(
       z.exactOptional(text("a file name")),
-      "Names of phones: YAML (a list of `number` and `name`) or CSV (`number,name`). Read at start.",
+      "Names of phones and the Matrix users whom calls to a number ring: YAML (a list of `number`, `name`, `user`) or CSV (`number,name,user`). Read again when it changes; while it has an error, the state before stays in force.",
       { example: "directory.yaml", path: true },
     ),
   })

@@ -1,6 +1,6 @@
 /** What every service has: API, store, log. */
 import { z } from "zod";
-import { flag, key, listen, oneOf, pattern, text } from "../values.ts";
+import { duration, flag, key, listen, oneOf, pattern, text } from "../values.ts";
 
 const apiToken = z.strictObject({
   name: key(
@@ -31,6 +31,11 @@ export const store = z
       text("a file name").default("mrtc-sip-gateway.db"),
       "SQLite database: calls, ghosts, sealed cross-signing keys.",
       { path: true },
+    ),
+    keep_calls: key(
+      z.exactOptional(duration("1h", "87600h")),
+      "How long calls that are over stay in the history. Default: for ever.",
+      { example: "2160h" },
     ),
   })
   .prefault({});

@@ -12,10 +12,11 @@ import { type Homeserver, matrixPath } from "../homeserver.ts";
 import { roomStateOf } from "../room/room-state.ts";
 import { createRooms } from "../room/rooms.ts";
 import { watchUnreadableMembers } from "../room/unreadable-members.ts";
-import { createAnswering } from "./answering.ts";
+import { type Answering, createAnswering } from "./answering.ts";
 import { createBot, type Bot } from "./bot.ts";
 import { createDoor } from "./door.ts";
 import { createDoorReactions, createModeratorCommands } from "./moderator-commands.ts";
+import type { AppserviceEvent } from "./events.ts";
 import { createCommands } from "./commands.ts";
 import {
   createDialinCommands,
@@ -66,8 +67,13 @@ export interface Appservice {
   readonly door: DoorPort;
   /** Tells the room, once per member, that phones cannot hear members whose memberships cannot be decrypted. */
   tellUnreadable(room: RoomId, users: readonly UserId[]): void;
+  /** A message in a chat of a number and a person, where the bot is not: the ghost answers. */
+  readonly onChatMessage: Answering["onMessage"];
   /** Connects what the homeserver and the people say with the calls, which are made in between because they need rooms and notices. */
-  connect(calls: CallService): {
+  connect(
+    calls: CallService,
+    chats: ChatHooks,
+  ): {
     /** What the homeserver calls, with full paths. */
     readonly router: Router;
     /** Starts the bot; resolves when its rooms are known. Rejects with HOMESERVER_*. */
@@ -80,6 +86,15 @@ const dialinCommands = (
   deps: Omit<DialinCommandsDeps, "conferences" | "numbers">,
 ): ((message: DialinMessage) => Promise<string>) =>
   dialin === undefined || dialin.numbers.length === 0 ? noDialin : createDialinCommands({ ...deps, ...dialin });
+/** Chats of a number with a person. */
+export interface ChatHooks {
+  /** The ghost has joined a chat with a person. */
+  readonly accepted: (chat: { readonly room: RoomId; readonly ghost: GhostUserId; readonly person: UserId }) => void;
+  /** Every event that the homeserver tells. */
+  readonly onEvent: (event: AppserviceEvent) => Promise<void>;
+  /** `!phone call`: makes the chat, and answers in words. Rejects with GatewayError. */
+  readonly open: (person: UserId, number: string) => Promise<string>;
+}
 
 /** The Matrix side of the gateway that is not about one call: users, bot, rooms, and what the homeserver tells. */
 export const createAppservice = (deps: AppserviceDeps): Appservice => {
@@ -140,7 +155,7 @@ export const createAppservice = (deps: AppserviceDeps): Appservice => {
     await homeserver.request({ method: "PUT", path, body: content, as: { userId: botUserId } });
   };
 
-  const routerFor = (calls: CallService): Router => {
+  const routerFor = (calls: CallService, chats: ChatHooks): Router => {
     const onInvite = createInvites({
       namespace,
       numberPlan,
@@ -148,6 +163,7 @@ export const createAppservice = (deps: AppserviceDeps): Appservice => {
       calls,
       users,
       membership,
+      onChat: chats.accepted,
       noticeAsGhost: deps.noticeAsGhost,
       sayAsBot,
       rejectionLimit,
@@ -170,6 +186,7 @@ export const createAppservice = (deps: AppserviceDeps): Appservice => {
         onRemoval(event);
         await onInvite(event);
         await onUpgrade(event);
+        await chats.onEvent(event);
       },
       hasUser: createUserQuery({ numberPlan, serverName }),
       onMalformed: deps.onMalformedEvents,
@@ -177,10 +194,11 @@ export const createAppservice = (deps: AppserviceDeps): Appservice => {
     });
   };
 
+  let answering: Answering | undefined;
   const isModerator = (room: RoomId, user: UserId): boolean => rooms.isModerator(room, user);
   const sayPrivately = (user: UserId, text: string): Promise<void> => bot.sayPrivately(user, text);
 
-  const startWith = async (calls: CallService): Promise<void> => {
+  const startWith = async (calls: CallService, chats: ChatHooks): Promise<void> => {
     const dialin = dialinCommands(deps.dialin, {
       isModerator,
       isEncrypted: (room) => bot.room(room)?.hasEncryptionStateEvent() ?? false,
@@ -189,10 +207,10 @@ export const createAppservice = (deps: AppserviceDeps): Appservice => {
       log,
     });
     const moderate = createModeratorCommands({ calls, isModerator, sayPrivately, numberPlan, log });
-    const answering = createAnswering({
+    answering = createAnswering({
       say: (room, text) => bot.say(room, text),
       isKnownServer: (server) => policy.isKnownServer(server),
-      run: createCommands({ calls, dialin, moderate, numberPlan, nowMs, log }),
+      run: createCommands({ calls, dialin, moderate, openChat: chats.open, numberPlan, nowMs, log }),
       react: createDoorReactions({ calls, log }),
       log,
     });
@@ -206,6 +224,7 @@ export const createAppservice = (deps: AppserviceDeps): Appservice => {
     notices,
     door,
     tellUnreadable,
-    connect: (calls) => ({ router: routerFor(calls), start: () => startWith(calls) }),
+    onChatMessage: (message, say) => answering?.onMessage(message, say),
+    connect: (calls, chats) => ({ router: routerFor(calls, chats), start: () => startWith(calls, chats) }),
   };
 };

@@ -4,6 +4,8 @@ import type { RoomId, UserId } from "../../ids.ts";
 import type { Log } from "../../log.ts";
 import { formatNumber } from "../../numbering/format.ts";
 import type { NumberPlan } from "../../numbering/number-plan.ts";
+import { parseNumber } from "../../numbering/parse.ts";
+import { callLine, duration } from "../../personal/lines.ts";
 import { maskGhosts } from "../mask.ts";
 import { DIALIN_HELP, type DialinAction, type DialinMessage, parseDialin } from "./dialin-commands.ts";
 import { findPhone, phoneName } from "./find-phone.ts";
@@ -17,8 +19,12 @@ import { errorWords } from "./words.ts";
 
 export type Command =
   | { readonly name: "add"; readonly number: string; readonly confirm?: "key" }
+  | { readonly name: "call"; readonly number: string }
   | { readonly name: "hangup"; readonly number?: string }
   | { readonly name: "list" }
+  | { readonly name: "history" }
+  | { readonly name: "transfer"; readonly number: string }
+  | { readonly name: "keys"; readonly keys: string }
   | { readonly name: "dialin"; readonly action: DialinAction }
   | ModeratorCommand
   | { readonly name: "help" };
@@ -40,12 +46,19 @@ export const parseCommand = (body: string): Command | undefined => {
   switch (verb.toLowerCase()) {
     case "add":
       return parseAdd(number);
+    case "call":
+      return number === "" ? { name: "help" } : { name: "call", number };
     case "hangup":
     // For moderators of other systems; who may do it is the same.
     case "drop":
       return number === "" ? { name: "hangup" } : { name: "hangup", number };
     case "list":
-      return { name: "list" };
+    case "history":
+      return { name: verb.toLowerCase() as "list" | "history" };
+    case "transfer":
+      return number === "" ? { name: "help" } : { name: "transfer", number };
+    case "keys":
+      return number === "" ? { name: "help" } : { name: "keys", keys: number };
     case "dialin": {
       const action = parseDialin(number);
       return action === undefined ? { name: "help" } : { name: "dialin", action };
@@ -57,8 +70,12 @@ export const parseCommand = (body: string): Command | undefined => {
 
 export const HELP = [
   "!phone add NUMBER [confirm]: calls a phone into this room's call, for example !phone add +33 1 40 50 60 70; with confirm it has to press 1 first",
+  "!phone call NUMBER: makes a chat with a number, in which you can call it",
   "!phone hangup [NUMBER]: ends it",
   "!phone list: the phones in this room's call",
+  "!phone keys KEYS: presses keys in the call, for example !phone keys 123#",
+  "!phone transfer NUMBER: connects the phone of this call with another number, and leaves",
+  "!phone history: the last calls of this room",
   DIALIN_HELP,
   MODERATOR_HELP,
   "!phone help: this text",
@@ -73,14 +90,6 @@ const STATE_WORDS = {
   ended: "has left",
 } as const satisfies Record<CallStateName, string>;
 
-/** `45 s`, `12 min`, `1 h 5 min`. */
-const duration = (ms: number): string => {
-  const seconds = Math.max(0, Math.round(ms / 1000));
-  if (seconds < 60) return `${seconds} s`;
-  const minutes = Math.floor(seconds / 60);
-  return minutes < 60 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
-};
-
 const clockTime = (atMs: number): string => `${new Date(atMs).toISOString().slice(11, 16)} UTC`;
 
 const NO_PHONE = "There is no phone in this room's call.";
@@ -90,12 +99,21 @@ const listLine = (call: CallRecord, nowMs: number): string => {
   return `${phoneName(call)} ${STATE_WORDS[call.state]} since ${clockTime(sinceMs)} (${duration(nowMs - sinceMs)})`;
 };
 
+const HISTORY_LINES = 10;
+
+const historyLine = (call: CallRecord): string => {
+  const at = new Date(call.createdAtMs).toISOString();
+  return `${at.slice(0, 10)} ${at.slice(11, 16)} UTC, ${phoneName(call)}: ${callLine(call)}`;
+};
+
 export interface CommandsDeps {
-  readonly calls: Pick<CallService, "add" | "hangup" | "inRoom" | "atDoor">;
+  readonly calls: Pick<CallService, "add" | "hangup" | "inRoom" | "atDoor" | "list" | "press" | "transfer">;
   /** `!phone dialin …`; rejects with GatewayError. */
   readonly dialin: (message: DialinMessage) => Promise<string>;
   /** What moderators ask for; rejects with GatewayError. */
   readonly moderate: (message: ModeratorMessage) => Promise<string>;
+  /** `!phone call`; rejects with GatewayError. */
+  readonly openChat: (person: UserId, number: string) => Promise<string>;
   readonly numberPlan: NumberPlan;
   readonly nowMs: () => number;
   readonly log: Log;
@@ -121,11 +139,32 @@ export const createCommands = (deps: CommandsDeps): ((message: CommandMessage) =
     return `Calling ${formatNumber(call.number)} …`;
   };
 
-  const hangup = async (room: RoomId, sender: UserId, number: string | undefined): Promise<string> => {
+  const phoneIn = (room: RoomId, number: string | undefined, verb: string): CallRecord => {
     const running = calls.inRoom(room).filter((call) => call.state !== "ending" && call.state !== "ended");
-    const { callId } = findPhone(running, number, { plan: numberPlan, verb: "hangup", none: NO_PHONE });
+    return findPhone(running, number, { plan: numberPlan, verb, none: NO_PHONE });
+  };
+
+  const hangup = async (room: RoomId, sender: UserId, number: string | undefined): Promise<string> => {
+    const { callId } = phoneIn(room, number, "hangup");
     const call = await calls.hangup({ callId, subject: { kind: "user", userId: sender } });
     return `Hung up ${phoneName(call)}.`;
+  };
+
+  const press = async (room: RoomId, sender: UserId, keys: string): Promise<string> => {
+    const { callId } = phoneIn(room, undefined, "keys");
+    await calls.press({ callId, subject: { kind: "user", userId: sender }, keys });
+    return "Pressed.";
+  };
+
+  const transfer = async (room: RoomId, sender: UserId, number: string): Promise<string> => {
+    const call = phoneIn(room, undefined, "transfer");
+    await calls.transfer({ callId: call.callId, subject: { kind: "user", userId: sender }, number });
+    return `${phoneName(call)} was connected with ${formatNumber(parseNumber(number, numberPlan))}.`;
+  };
+
+  const history = (room: RoomId): string => {
+    const lines = calls.list({ roomId: room, limit: HISTORY_LINES }).map(historyLine);
+    return lines.length === 0 ? "There was no call in this room." : lines.join("\n");
   };
 
   const list = (room: RoomId): string => {
@@ -140,10 +179,18 @@ export const createCommands = (deps: CommandsDeps): ((message: CommandMessage) =
     switch (command.name) {
       case "add":
         return add(room, sender, command);
+      case "call":
+        return deps.openChat(sender, command.number);
       case "hangup":
         return hangup(room, sender, command.number);
       case "list":
         return list(room);
+      case "history":
+        return history(room);
+      case "transfer":
+        return transfer(room, sender, command.number);
+      case "keys":
+        return press(room, sender, command.keys);
       case "dialin":
         return deps.dialin({ room, sender, action: command.action });
       case "help":

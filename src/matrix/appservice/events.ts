@@ -8,6 +8,11 @@ const eventSchema = z.object({
   sender: z.string(),
   state_key: z.string().optional(),
   content: z.record(z.string(), z.unknown()),
+  // Milliseconds, as our homeserver counts them: its clock and ours need not agree.
+  unsigned: z
+    .object({ age: z.number().min(0) })
+    .optional()
+    .catch(undefined),
 });
 
 export interface AppserviceEvent {
@@ -17,6 +22,8 @@ export interface AppserviceEvent {
   readonly sender: string;
   readonly stateKey?: string;
   readonly content: Readonly<Record<string, unknown>>;
+  /** How old it was when the homeserver sent it; 0 where it does not say. */
+  readonly ageMs: number;
 }
 
 const transactionSchema = z.object({ events: z.array(z.unknown()).catch([]) }).catch({ events: [] });
@@ -31,7 +38,8 @@ export const parseTransaction = (body: unknown): { events: readonly AppserviceEv
     const event = eventSchema.safeParse(raw).data;
     if (event === undefined) return [];
     const { type, sender, content, event_id: eventId, room_id: roomId, state_key: stateKey } = event;
-    return [{ type, eventId, roomId, sender, content, ...(stateKey === undefined ? {} : { stateKey }) }];
+    const ageMs = event.unsigned?.age ?? 0;
+    return [{ type, eventId, roomId, sender, content, ageMs, ...(stateKey === undefined ? {} : { stateKey }) }];
   });
   return { events, malformed: all.length - events.length };
 };

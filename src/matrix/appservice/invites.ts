@@ -19,6 +19,8 @@ export interface InvitesDeps {
   readonly calls: Pick<CallService, "add" | "ghostInvited">;
   readonly users: Users;
   readonly membership: Membership;
+  /** The ghost has joined a chat with a person. */
+  readonly onChat: (chat: { readonly room: RoomId; readonly ghost: GhostUserId; readonly person: UserId }) => void;
   /** Joins as the ghost, writes one notice (encrypted where the room is) and leaves (rtc/). */
   readonly noticeAsGhost: (ghost: GhostUserId, room: RoomId, text: string) => Promise<void>;
   /** Sends a notice as the bot; false when it is not in the room. */
@@ -69,6 +71,7 @@ export const createInvites = (deps: InvitesDeps): ((event: AppserviceEvent) => P
     policy.authorize({ kind: "user", userId: invite.inviter }, number);
     await users.ensure(invite.ghost, formatNumber(number));
     await membership.join(invite.ghost, invite.room);
+    deps.onChat({ room: invite.room, ghost: invite.ghost, person: invite.inviter });
     log.info({ roomId: invite.room, number: maskNumber(number) }, "direct chat with a number accepted");
   };
 

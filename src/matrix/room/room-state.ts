@@ -1,5 +1,6 @@
 import type { MatrixEvent, Room } from "matrix-js-sdk";
 import { z } from "zod";
+import { userId, type UserId } from "../../ids.ts";
 import { MEMBER_STATE_EVENT, MEMBER_STICKY_EVENT } from "../rtc/member-events.ts";
 import type { MemberEvent } from "./call-members.ts";
 
@@ -14,7 +15,11 @@ export interface RoomState {
   /** Memberships of the call, state and sticky, trusted or not. */
   memberEvents(): readonly MemberEvent[];
   isJoined(user: string): boolean;
+  /** Joined or invited. */
+  people(): readonly UserId[];
 }
+
+const PRESENT: ReadonlySet<string> = new Set(["join", "invite"]);
 
 const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value);
@@ -48,6 +53,11 @@ export const roomStateOf = (room: Room): RoomState => ({
     ...[...room._unstable_getStickyEvents()].filter((e) => e.getType() === MEMBER_STICKY_EVENT).map(memberEventOf),
   ],
   isJoined: (user) => room.getMember(user)?.membership === "join",
+  people: () =>
+    room
+      .getMembers()
+      .filter(({ membership = "" }) => PRESENT.has(membership))
+      .map((member) => userId(member.userId)),
 });
 
 /** An event as `GET /state` and `/sync` give it. */
@@ -100,5 +110,9 @@ export const roomStateFrom = (state: readonly RawEvent[], sticky: readonly RawEv
       ...sticky.filter((event) => event.type === MEMBER_STICKY_EVENT).map(toMemberEvent),
     ],
     isJoined: (user) => byKey.get(`m.room.member\0${user}`)?.content["membership"] === "join",
+    people: () =>
+      state
+        .filter(({ type, content }) => type === "m.room.member" && PRESENT.has(String(content["membership"])))
+        .map((event) => userId(event.state_key ?? "")),
   };
 };

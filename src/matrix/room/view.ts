@@ -47,6 +47,7 @@ export const viewOf = (state: RoomState, context: ViewContext): RoomView => {
     mayJoin: (user) =>
       state.event("m.room.join_rules", "")?.content["join_rule"] === "public" ||
       ["join", "invite"].includes(String(state.event("m.room.member", user)?.content["membership"])),
+    people: () => state.people(),
     canKick: (user) => state.isJoined(user) && power.of(user) >= power.toKick,
   };
 };

@@ -25,8 +25,8 @@ export interface CallSessionDeps {
   readonly isGhost: (user: string) => boolean;
   /** False: the membership is written without a delayed leave. */
   readonly useDelayedLeave: boolean;
-  /** The homeserver has the membership. Again after every refresh. */
-  readonly onMembershipWritten: () => void;
+  /** The homeserver has the membership, as this event. Again after every refresh. */
+  readonly onMembershipWritten: (eventId: string) => void;
   readonly onMembershipFailed: (error: unknown) => void;
   readonly onMembers: (members: readonly CallMembership[]) => void;
   readonly onMediaKey: (key: Uint8Array, index: number, identity: string) => void;
@@ -109,7 +109,7 @@ const sessionClientOf = (deps: CallSessionDeps, ports: SessionPorts): SessionCli
   const { client } = deps;
   const sendStateEvent: MatrixClient["sendStateEvent"] = async (room, type, content, stateKey, options) => {
     const response = await client.sendStateEvent(room, type, content, stateKey, options);
-    if (type === MEMBER_STATE_EVENT && Object.keys(content).length > 0) deps.onMembershipWritten();
+    if (type === MEMBER_STATE_EVENT && Object.keys(content).length > 0) deps.onMembershipWritten(response.event_id);
     return response;
   };
   const view = {

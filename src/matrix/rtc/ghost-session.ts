@@ -6,6 +6,7 @@ import { newDeviceId } from "../devices.ts";
 import { createKeyExchange } from "./key-exchange.ts";
 import { leaveCall } from "./leave-call.ts";
 import { prepareGhost } from "./prepare-ghost.ts";
+import { ringPerson } from "./ring.ts";
 import { membershipRefused } from "./room-checks.ts";
 import type { GhostSessionDeps, GhostSessionRequest, SessionContext } from "./session-context.ts";
 import { requestSfuToken } from "./sfu-token.ts";
@@ -18,6 +19,7 @@ export interface GhostSession {
   prepare(): Promise<SfuAccess>;
   publish(options?: PublishMember): Promise<void>;
   keysExchanged(): Promise<void>;
+  ring(lifetimeMs: number): Promise<void>;
   raiseHand(isRaised: boolean): Promise<void>;
   renewAccess(): Promise<SfuAccess>;
   sendNotice(text: string): Promise<void>;
@@ -61,8 +63,9 @@ export const createGhostSession = (
     onFact: (fact) => {
       if (!ended.signal.aborted) onFact(fact);
     },
-    onMembershipWritten: () => {
+    onMembershipWritten: (eventId) => {
       context.membership = "written";
+      context.membershipEventId = eventId;
       writing?.resolve();
       writing = undefined;
     },
@@ -130,6 +133,7 @@ export const createGhostSession = (
           .map(({ rtcBackendIdentity }) => rtcBackendIdentity),
       );
     },
+    ring: (lifetimeMs) => ringPerson(context, lifetimeMs),
     raiseHand: async (isRaised) => {
       await (raising = raising.catch(() => {}).then(() => hand.show(context, isRaised)));
     },

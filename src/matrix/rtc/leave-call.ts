@@ -58,7 +58,7 @@ export const leaveCall = async (context: SessionContext): Promise<boolean> => {
     }),
     step("room", async () => {
       await tasks.settled();
-      const stays = request.stayInRoom === true || deps.hasOtherSession(request);
+      const stays = request.person !== undefined || deps.hasOtherSession(request);
       if (context.joined && !context.removed && !stays) {
         await leaveRoom(homeserver, request.ghost, request.roomId);
       }

@@ -1,12 +1,14 @@
 import type { Room } from "matrix-js-sdk";
+import { z } from "zod";
 import { userId } from "../../ids.ts";
 import { createCallSession, type CallSession } from "./call-session.ts";
+import { matrixPath } from "../homeserver.ts";
 import { joinRoom } from "../room/enter-room.ts";
 import { watchOtherSfus } from "./other-sfu.ts";
 import { openGhostDevice, type GhostDevice } from "./ghost-device.ts";
 import { cancelDelayedLeaves, emptyMemberships } from "./leftovers.ts";
 import { watchRemoval } from "./removal.ts";
-import { assertUsableRoom, hasStaleMembership } from "./room-checks.ts";
+import { checkUsableRoom, type CreateEvent, hasStaleMembership } from "./room-checks.ts";
 import type { SessionContext } from "./session-context.ts";
 import { shareStickyMembers, watchUnreadableSticky } from "./sticky-members.ts";
 import { within } from "./within.ts";
@@ -34,9 +36,12 @@ const openDevice = async (context: SessionContext): Promise<GhostDevice> => {
   return device;
 };
 
-/** Tells when the last member that is not a phone has left, and when one comes (back). A call starts as accompanied. */
-const companyWatch = ({ deps, onFact }: SessionContext): ((members: CallSession["members"]) => void) => {
-  let accompanied = true;
+/**
+ * Tells when the last member that is not a phone has left, and when one comes (back). A conference starts as accompanied; of a one-to-one call
+ * it is told once the members are known.
+ */
+const companyWatch = ({ deps, request, onFact }: SessionContext): ((members: CallSession["members"]) => void) => {
+  let accompanied = request.person === undefined ? true : undefined;
   return (members) => {
     const now = members.some((member) => !deps.isGhost(userId(member.userId)));
     if (now === accompanied) return;
@@ -90,6 +95,7 @@ const startCall = async (context: SessionContext, device: GhostDevice, room: Roo
   });
   context.call = call;
   closers.push(() => call.close());
+  if (request.person !== undefined) void call.ready.then(() => watchCompany(call.members));
   if (deps.stickyMembers !== undefined) closers.push(shareStickyMembers(deps.stickyMembers, room));
   return call;
 };
@@ -99,6 +105,13 @@ const removeStaleMemberships = async ({ deps, request }: SessionContext): Promis
   const { ghost, roomId } = request;
   await cancelDelayedLeaves(deps.homeserver, ghost, roomId);
   await emptyMemberships(deps.homeserver, { ghost, roomId, spare: deps.liveDevices });
+};
+
+const createSchema = z.object({ sender: z.string(), content: z.unknown() });
+
+const fetchCreate = async ({ deps, request: { ghost, roomId } }: SessionContext): Promise<CreateEvent> => {
+  const path = `${matrixPath("client/v3", "rooms", roomId, "state", "m.room.create")}/?format=event`;
+  return createSchema.parse(await deps.homeserver.request({ method: "GET", path, as: { userId: ghost } }));
 };
 
 /**
@@ -115,7 +128,7 @@ export const prepareGhost = async <Token>(context: SessionContext, withToken: ()
     tasks.run("join", () => enterRoom(context)),
   ]);
   const room = await tasks.run("sync", () => device.room(ended));
-  assertUsableRoom(room, request.ghost);
+  await checkUsableRoom(room, request.ghost, () => fetchCreate(context));
   context.encrypted = room.hasEncryptionStateEvent();
   const isStale = hasStaleMembership(room, request.ghost) && !deps.hasOtherSession(request);
   if (isStale) await tasks.run("stale", () => removeStaleMemberships(context));

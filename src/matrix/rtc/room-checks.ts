@@ -4,19 +4,32 @@ import type { GhostUserId } from "../../ids.ts";
 import { readPowerLevels } from "../room/power-levels.ts";
 import { judgeMemberEvent, MEMBER_STATE_EVENT } from "./member-events.ts";
 
-/** Throws ROOM_UPGRADED or GHOST_LACKS_POWER when the ghost cannot be a member of a call in this room. */
-export const assertUsableRoom = (room: Room, ghost: GhostUserId): void => {
+export interface CreateEvent {
+  readonly sender: string;
+  readonly content: unknown;
+}
+
+/**
+ * Rejects with ROOM_UPGRADED or GHOST_LACKS_POWER when the ghost cannot be a member of a call in this room. `fetchCreate`: a /sync that is
+ * filtered by room lacks the `m.room.create` of room version 12 (Synapse 1.163: the event itself has no `room_id`), which says who stands
+ * above all levels.
+ */
+export const checkUsableRoom = async (
+  room: Room,
+  ghost: GhostUserId,
+  fetchCreate: () => Promise<CreateEvent>,
+): Promise<void> => {
   const state = room.currentState;
   if (state.getStateEvents("m.room.tombstone", "") !== null) {
     throw new GatewayError("ROOM_UPGRADED", "This room was replaced by a newer one: add the phone there");
   }
   const create = state.getStateEvents("m.room.create", "");
-  const powers = readPowerLevels(state.getStateEvents("m.room.power_levels", "")?.getContent(), {
-    sender: create?.getSender() ?? "",
-    content: create?.getContent(),
-  });
+  const powersWith = (event: CreateEvent) =>
+    readPowerLevels(state.getStateEvents("m.room.power_levels", "")?.getContent(), event);
+  const powers = powersWith({ sender: create?.getSender() ?? "", content: create?.getContent() });
   const needed = powers.toSendState(MEMBER_STATE_EVENT);
-  const has = powers.of(ghost);
+  if (powers.of(ghost) >= needed) return;
+  const has = create === null ? powersWith(await fetchCreate()).of(ghost) : powers.of(ghost);
   if (has >= needed) return;
   throw new GatewayError(
     "GHOST_LACKS_POWER",

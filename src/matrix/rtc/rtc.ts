@@ -1,6 +1,7 @@
 import type { RtcPort, SfuAccess } from "../../calls/ports.ts";
 import { GatewayError } from "../../errors.ts";
-import type { CallId, DeviceId, GhostUserId, RoomId } from "../../ids.ts";
+import { userId as toUserId, type CallId, type DeviceId, type GhostUserId, type RoomId } from "../../ids.ts";
+import { type ChatDevices, type ChatDevicesDeps, createChatDevices } from "../chats/chat-devices.ts";
 import { createGhostSession, type GhostSession } from "./ghost-session.ts";
 import { joinRoom, leaveRoom } from "../room/enter-room.ts";
 import { cancelDelayedLeaves, deleteDevices, emptyMemberships } from "./leftovers.ts";
@@ -11,16 +12,19 @@ import { createTransports } from "./transports.ts";
 export interface RtcDeps extends Omit<GhostSessionDeps, "transports" | "liveDevices" | "hasOtherSession"> {
   /** `livekit_service_url` for a homeserver that names none. */
   readonly fallbackServiceUrl?: string | undefined;
+  /** A message of a person in their chat with a number. */
+  readonly onChatMessage?: ChatDevicesDeps["onMessage"];
 }
 
 export interface Rtc extends RtcPort {
   prepare(request: GhostSessionRequest, onFact: Parameters<RtcPort["prepare"]>[1]): Promise<SfuAccess>;
   /** With `leaveRoom` the ghost leaves the room as well: its call is over, not to be re-attached. */
-  cleanUp(ghost: GhostUserId, room: RoomId, options?: { readonly leaveRoom?: boolean }): Promise<void>;
+  cleanUp(ghost: GhostUserId, room: RoomId, options?: { readonly leaveRoom: boolean }): Promise<void>;
   /** A notice by the ghost of a running call, encrypted where the room is. Rejects with GatewayError. */
   sendNotice(call: CallId, room: RoomId, text: string): Promise<void>;
   /** A notice by a ghost that has no call here: it joins, writes and leaves. Rejects with GatewayError. */
   noticeOnce(ghost: GhostUserId, room: RoomId, text: string): Promise<void>;
+  readonly chatDevices: ChatDevices;
 }
 
 /** When the homeserver did not take everything back at the end of a call, it is tried again after these times. */
@@ -36,7 +40,12 @@ export const createRtc = (rtcDeps: RtcDeps): Rtc => {
     [...present].some(
       ({ request }) => request.callId !== callId && request.roomId === roomId && request.ghost === ghost,
     );
-  const deps: GhostSessionDeps = { ...rtcDeps, liveDevices, transports, hasOtherSession };
+  const deps: GhostSessionDeps & Pick<RtcDeps, "onChatMessage"> = {
+    ...rtcDeps,
+    liveDevices,
+    transports,
+    hasOtherSession,
+  };
   const { homeserver, log } = deps;
 
   const sessionIn = (room: RoomId, ghost: GhostUserId): GhostSession | undefined =>
@@ -47,14 +56,14 @@ export const createRtc = (rtcDeps: RtcDeps): Rtc => {
     return session;
   };
 
-  const cleanUp: Rtc["cleanUp"] = async (ghost, roomId, options = {}) => {
+  const cleanUp: Rtc["cleanUp"] = async (ghost, roomId, options = { leaveRoom: false }) => {
     const scope = { ghost, roomId, spare: liveDevices };
     const isLive = sessionIn(roomId, ghost) !== undefined;
     const steps = [
       // The listing does not tell the delayed leave of a running session from an old one.
       ...(isLive ? [] : [() => cancelDelayedLeaves(homeserver, ghost, roomId)]),
       () => emptyMemberships(homeserver, scope),
-      ...(isLive || options.leaveRoom !== true ? [] : [() => leaveRoom(homeserver, ghost, roomId)]),
+      ...(isLive || !options.leaveRoom ? [] : [() => leaveRoom(homeserver, ghost, roomId)]),
       () => deleteDevices(homeserver, scope),
     ];
     const failures: unknown[] = [];
@@ -69,7 +78,7 @@ export const createRtc = (rtcDeps: RtcDeps): Rtc => {
       return;
     }
     const retry = (): void => {
-      const options = { leaveRoom: request.stayInRoom !== true };
+      const options = { leaveRoom: request.person === undefined };
       cleanUp(request.ghost, request.roomId, options).catch(() => cleanUpLater(request, attempt + 1));
     };
     setTimeout(retry, delayMs).unref();
@@ -98,6 +107,7 @@ export const createRtc = (rtcDeps: RtcDeps): Rtc => {
     },
     publish: async (call, options) => sessionOf(call).publish(options),
     keysExchanged: async (call) => sessionOf(call).keysExchanged(),
+    ring: async (call, lifetimeMs) => sessionOf(call).ring(lifetimeMs),
     raiseHand: async (call, isRaised) => sessionOf(call).raiseHand(isRaised),
     renewAccess: async (call) => sessionOf(call).renewAccess(),
     leave: async (call) => {
@@ -105,6 +115,12 @@ export const createRtc = (rtcDeps: RtcDeps): Rtc => {
       if (session !== undefined) await end(session);
     },
     cleanUp,
+    chatDevices: createChatDevices({
+      ...deps,
+      isOurs: (user) => deps.isGhost(toUserId(user)),
+      onMessage: (chat, message) => deps.onChatMessage?.(chat, message),
+      nowMs: Date.now,
+    }),
     sendNotice: async (call, _room, text) => sessionOf(call).sendNotice(text),
     noticeOnce: async (ghost, room, text) => {
       const session = sessionIn(room, ghost);

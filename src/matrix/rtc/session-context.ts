@@ -40,10 +40,7 @@ export interface GhostSessionDeps extends GhostDeviceDeps {
   readonly hasOtherSession: (request: Pick<PrepareMember, "callId" | "roomId" | "ghost">) => boolean;
 }
 
-export type GhostSessionRequest = PrepareMember & {
-  /** The ghost stays in the room after the call (a chat with a number). */
-  readonly stayInRoom?: boolean;
-};
+export type GhostSessionRequest = PrepareMember;
 
 /** What the parts of one ghost's session share while it lasts. */
 export interface SessionContext {
@@ -59,13 +56,15 @@ export interface SessionContext {
   readonly closers: (() => unknown)[];
   readonly onFact: (fact: RtcFact) => void;
   readonly keyExchange: KeyExchange;
-  readonly onMembershipWritten: () => void;
+  readonly onMembershipWritten: (eventId: string) => void;
   readonly onMembershipFailed: (error: unknown) => void;
   device?: GhostDevice;
   call?: CallSession;
   joined: boolean;
   /** How far the membership got: `asked` has a delayed leave at least, `written` is on the homeserver. */
   membership: "none" | "asked" | "written";
+  /** The event of the membership, once it is written. */
+  membershipEventId?: string;
   /** Put out of the room: nothing can be written there any more. */
   removed: boolean;
   encrypted: boolean;

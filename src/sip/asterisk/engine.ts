@@ -61,6 +61,12 @@ const trunkFor = (
   return trunk;
 };
 
+const liveLeg = (legs: ReadonlyMap<LegId, Leg>, legId: LegId): Leg => {
+  const leg = legs.get(legId);
+  if (leg === undefined) throw new GatewayError("MEDIA_FAILED", "The phone has hung up");
+  return leg;
+};
+
 /** The `asterisk` engine: calls made over ARI, audio as external media over a WebSocket. Connects at once. Throws CONFIG_INVALID. */
 export const createAsteriskEngine = (
   options: AsteriskEngineOptions,
@@ -180,13 +186,15 @@ export const createAsteriskEngine = (
     },
 
     renewMedia: async (legId) => {
-      const leg = legs.get(legId);
-      if (leg === undefined) throw new GatewayError("MEDIA_FAILED", "The phone has hung up");
+      const leg = liveLeg(legs, legId);
       // A fault of the network takes the audio and ARI at once, in any order. A media channel whose worker comes while events do not flow is
       // hung up by Asterisk: so first make sure that they do.
       await within(RENEW_WAIT_MS, stream.confirmed());
       return await leg.renewMedia();
     },
+
+    press: async (legId, keys) => liveLeg(legs, legId).press(keys),
+    transfer: async (legId, dialString) => liveLeg(legs, legId).transfer(dialString),
 
     listLegs: async () => {
       try {

@@ -143,5 +143,7 @@ export const createInboundLeg = ({ legId, resources, log, onReleased }: InboundL
     },
 
     renewMedia: media.renew,
+    press: resources.press,
+    transfer: resources.transfer,
   };
 };

@@ -5,6 +5,7 @@ import type { LegMedia } from "../../calls/ports.ts";
 import { GatewayError } from "../../errors.ts";
 import type { LegId } from "../../ids.ts";
 import { AriError, type AriRest } from "./ari-rest.ts";
+import { phoneRequests } from "./phone-requests.ts";
 import { legNames } from "./channel-names.ts";
 import type { AsteriskCodec } from "./options.ts";
 
@@ -149,6 +150,8 @@ export const createLegResources = ({ ari, app, leg, mediaUrl, phone: caller, ...
         throw new GatewayError("MEDIA_FAILED", message, { cause: error, retryable: true });
       }
     },
+
+    ...phoneRequests(ari, names.phone),
 
     /** BYE or CANCEL. Waits for a channel that is being made. False when there is none. */
     hangupPhone: async (q850: number): Promise<boolean> => {

@@ -31,6 +31,10 @@ export interface Leg {
   hangup(outcome: Outcome): Promise<void>;
   /** Rejects with MEDIA_FAILED. */
   renewMedia(): Promise<LegMedia>;
+  /** Rejects with MEDIA_FAILED. */
+  press(keys: string): Promise<void>;
+  /** Rejects with TRUNK_UNAVAILABLE. */
+  transfer(dialString: string): Promise<void>;
   /** Events do not come any more. */
   eventsLost(): void;
   dialled(): boolean;
@@ -143,5 +147,7 @@ export const createLeg = (request: DialRequest, deps: LegDeps): OutboundLeg => {
     },
 
     renewMedia: media.renew,
+    press: resources.press,
+    transfer: resources.transfer,
   };
 };

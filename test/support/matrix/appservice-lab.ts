@@ -77,6 +77,8 @@ const createFakeCalls = (serverName: string): FakeCalls => {
       calls.running = calls.running.filter((call) => call !== record);
       return { ...record, state: "ended" };
     },
+    press: async () => undefined,
+    transfer: async () => undefined,
     inRoom: (room) => calls.running.filter((call) => call.roomId === room),
     get: (id) => calls.running.find((call) => call.callId === id),
     list: () => calls.running,
@@ -199,7 +201,11 @@ export const startAppserviceLab = async (): Promise<AppserviceLab> => {
       nowMs: () => Date.now(),
       log,
     });
-    const connected = appservice.connect(calls);
+    const connected = appservice.connect(calls, {
+      accepted: () => undefined,
+      onEvent: async () => undefined,
+      open: async () => "",
+    });
     router = connected.router;
     await connected.start();
     return { appservice, calls };

@@ -5,7 +5,7 @@ import { type Call, DEFAULT_CALL_OPTIONS } from "../../../src/calls/call.ts";
 import type { CallRecord, LegFact, MediaFact, RtcFact } from "../../../src/calls/ports.ts";
 import type { CallEvent } from "../../../src/calls/states.ts";
 import { createFakeWorld, type FakeWorld, LEG_MEDIA, quietLog } from "../../support/fake-ports.ts";
-import { newCall, newInboundCall } from "./fixtures.ts";
+import { newCall, newInboundCall, newPersonalCall } from "./fixtures.ts";
 
 const legEnded = (tryNextTrunk: boolean): LegFact => ({ type: "leg.ended", outcome: "busy", cause: {}, tryNextTrunk });
 
@@ -26,6 +26,7 @@ const LEG_FACTS: readonly LegFact[] = [
 const RTC_FACTS: readonly RtcFact[] = [
   { type: "rtc.alone" },
   { type: "rtc.accompanied" },
+  { type: "rtc.declined" },
   { type: "rtc.removed", reason: "kicked" },
   { type: "rtc.lost", message: "gone" },
 ];
@@ -129,6 +130,8 @@ test.each([
   ["outbound", () => newCall(3)],
   ["outbound, to be confirmed,", (): Call => ({ ...newCall(3), confirmation: "wanted" })],
   ["inbound", () => newInboundCall()],
+  ["outbound one-to-one", () => newPersonalCall("outbound")],
+  ["inbound one-to-one", () => newPersonalCall("inbound")],
 ] as const)(
   "whatever happens, in whatever order, a shut-down %s call ends and leaves nothing",
   async (_way, create) => {

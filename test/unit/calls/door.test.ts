@@ -44,7 +44,12 @@ const start = ({ way = "knock", knock = async () => {}, untilLeft = async () => 
     rooms: { isModerator: (_room, user) => user === ALICE },
     locks: createMemoryLocks(),
     registry: { ofGhost: () => [], untilLeft },
-    find: () => ({ roomId: ROOM, rule: "room", number: NUMBER, ghost: GHOST, name: NAME, voice: { language: "fr" } }),
+    find: () => ({
+      destination: { kind: "room", roomId: ROOM },
+      rule: "room",
+      caller: { number: NUMBER, ghost: GHOST, name: NAME },
+      voice: { language: "fr" },
+    }),
     waitMs: 600_000,
     clock,
     log: quietLog,

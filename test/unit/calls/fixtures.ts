@@ -1,5 +1,5 @@
 import { createCall, createInboundCall, type Call, type DialTarget } from "../../../src/calls/call.ts";
-import type { CallStateName } from "../../../src/calls/ports.ts";
+import type { CallDirection, CallStateName } from "../../../src/calls/ports.ts";
 import { callId, type E164, ghostUserId, legId, trunkId } from "../../../src/ids.ts";
 import type { PhoneNumber } from "../../../src/numbering/phone-number.ts";
 import { ALICE, ROOM } from "../../support/fake-ports.ts";
@@ -43,6 +43,21 @@ export const newInboundCall = (): Call => {
     trunkId: trunkId("trunk-1"),
     voice: { language: "en" },
     inviteFirst: true,
+  });
+};
+
+/** `outbound`: Alice calls the phone in their chat; `inbound`: the phone calls her. */
+export const newPersonalCall = (direction: CallDirection = "outbound"): Call => {
+  if (direction === "outbound") {
+    const call = newCall();
+    return { ...call, inviteFirst: false, record: { ...call.record, person: ALICE } };
+  }
+  const { record } = newInboundCall();
+  return createInboundCall({
+    record: { ...record, person: ALICE },
+    trunkId: trunkId("trunk-1"),
+    voice: { language: "en" },
+    inviteFirst: false,
   });
 };
 

@@ -1,8 +1,10 @@
 import { type CallServiceDeps, createCallService } from "../../../src/calls/call-service.ts";
 import type { AddPhone, Subject } from "../../../src/calls/ports.ts";
+import type { PersonPort } from "../../../src/calls/person.ts";
 import type { Trunk } from "../../../src/calls/trunk.ts";
 import { GatewayError } from "../../../src/errors.ts";
-import { trunkId, userId } from "../../../src/ids.ts";
+import { roomId, trunkId, userId } from "../../../src/ids.ts";
+import { canonicalDigits } from "../../../src/numbering/phone-number.ts";
 import { createPolicy } from "../../../src/policy/policy.ts";
 import { ALICE, createFakeWorld, type FakeWorld, LEG_MEDIA, ROOM } from "../../support/fake-ports.ts";
 
@@ -18,6 +20,17 @@ const trunk = (id: string): Trunk => ({
   dialFormat: "e164",
   callerId: { default: { kind: "anonymous" } },
   inbound: { country: "FR", isTrusted: true, showsExternalCallers: false },
+});
+
+export const CHAT = roomId("!chat:example.org");
+
+/** Bob has number 1500 and can be rung. */
+export const somePeople = (changes: Partial<PersonPort> = {}): PersonPort => ({
+  personOf: (number) => (canonicalDigits(number) === "1500" ? BOB : undefined),
+  chatWith: async () => CHAT,
+  hasDevice: async () => true,
+  missed: () => undefined,
+  ...changes,
 });
 
 export const setUp = (changes: Partial<CallServiceDeps> = {}, mode: "auto" | "manual" = "auto") => {
@@ -36,6 +49,7 @@ export const setUp = (changes: Partial<CallServiceDeps> = {}, mode: "auto" | "ma
     ],
     callerNames: { nameOf: () => undefined, mask: () => "abcdefghijkl" },
     serverName: "example.org",
+    people: somePeople(),
     ...changes,
   });
   return { world, calls };

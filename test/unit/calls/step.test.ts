@@ -4,7 +4,7 @@ import type { CallStateName } from "../../../src/calls/ports.ts";
 import { type CallEvent, TIMERS, TRANSITIONS, type Trigger } from "../../../src/calls/states.ts";
 import { step } from "../../../src/calls/step.ts";
 import { legId } from "../../../src/ids.ts";
-import { callIn, LEG, newCall } from "./fixtures.ts";
+import { callIn, LEG, newCall, newPersonalCall } from "./fixtures.ts";
 
 const STATES = ["routing", "alerting", "connecting", "active", "ending", "ended"] as const satisfies CallStateName[];
 const leg = { legId: LEG };
@@ -48,6 +48,10 @@ const ROWS: Readonly<
   "rtc.prepared": [{ type: "rtc.prepared", encrypted: true }],
   "rtc.published": [{ type: "rtc.published" }],
   "rtc.keysExchanged": [{ type: "rtc.keysExchanged" }],
+  "rtc.rung": [{ type: "rtc.rung" }],
+  "rtc.declined": [{ type: "rtc.declined" }],
+  "person.came": [{ type: "rtc.accompanied" }, { record: newPersonalCall().record, alone: true }],
+  "person.left": [{ type: "rtc.alone" }, { record: newPersonalCall().record }],
   "room.entered": [{ type: "room.entered", isLive: true, isEmpty: false }],
   moderation: [{ type: "moderation", action: "mute" }],
   keypad: [{ type: "keypad", command: "mute" }],
@@ -64,6 +68,7 @@ const ROWS: Readonly<
   "operation.failed": [failed("prepare")],
   "hangup.byAdder": [{ type: "hangup.byAdder" }],
   "hangup.byModerator": [{ type: "hangup.byModerator" }],
+  "hangup.byTransfer": [{ type: "hangup.byTransfer" }],
   "gateway.shutdown": [{ type: "gateway.shutdown" }],
   "timer.ring": [{ type: "timer.ring" }],
   "timer.connect": [{ type: "timer.connect" }],
@@ -101,6 +106,10 @@ rtc.lost             .       en       en         en     .      .
 rtc.prepared         .       =        =          .      =      =
 rtc.published        .       =        =          .      =      =
 rtc.keysExchanged    .       =        .          .      .      .
+rtc.rung             .       =        .          .      .      .
+rtc.declined         .       en       .          .      .      .
+person.came          .       =        .          .      .      .
+person.left          .       en       en         en     .      .
 room.entered         .       =        .          .      .      .
 moderation           .       =        =          =      .      .
 keypad               .       .        =          =      .      .
@@ -117,6 +126,7 @@ media.retryLater     .       en       en         =      =      =
 operation.failed     .       en       en         =      =      =
 hangup.byAdder       ED      en       en         en     .      .
 hangup.byModerator   ED      en       en         en     .      .
+hangup.byTransfer    .       .        .          en     .      .
 gateway.shutdown     ED      en       en         en     .      .
 timer.ring           .       en       .          .      .      .
 timer.connect        .       .        en         .      .      .

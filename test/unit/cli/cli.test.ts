@@ -51,6 +51,7 @@ describe("usage", () => {
     "call add",
     "call list",
     "call hangup",
+    "call export",
   ])("%s --help", async (name) => {
     const { code, out } = await cli([...name.split(" "), "--help"]);
     expect(code).toBe(0);

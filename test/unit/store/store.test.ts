@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import type { CallFilter } from "../../../src/calls/call-store.ts";
 import type { CallRecord } from "../../../src/calls/ports.ts";
 import { callId, type E164, type Extension, ghostUserId, legId, roomId, trunkId, userId } from "../../../src/ids.ts";
 import { inTransaction, migrate } from "../../../src/store/database.ts";
@@ -102,6 +103,37 @@ describe("calls", () => {
     expect(ids({ limit: 10 })).toEqual(["d", "c", "b", "a"]);
     expect(ids({ limit: 2 })).toEqual(["d", "c"]);
     expect(ids({ limit: 10, roomId: elsewhere })).toEqual(["c"]);
+  });
+
+  test("lists by person, number, direction, outcome and time, page by page", () => {
+    const { calls } = openStore({ path: ":memory:" });
+    const alice = userId("@alice:example.org");
+    const extension = { kind: "extension", extension: "1001" as Extension, class: "internal" } as const;
+    calls.save(call("a", { createdAtMs: 1, person: alice, direction: "inbound" }));
+    calls.save(call("b", { createdAtMs: 2, subject: { kind: "user", userId: alice } }));
+    calls.save(call("c", { createdAtMs: 3, subject: { kind: "token", name: "crm" }, number: extension }));
+    calls.save(
+      call("d", {
+        createdAtMs: 4,
+        subject: { kind: "token", name: "crm" },
+        outcome: "busy",
+        state: "ended",
+        endedAtMs: 5,
+      }),
+    );
+    const ids = (filter: Partial<CallFilter>) => calls.list({ limit: 10, ...filter }).map((record) => record.callId);
+    expect(ids({ userId: alice })).toEqual(["b", "a"]);
+    expect(ids({ number: "1001" })).toEqual(["c"]);
+    expect(ids({ direction: "inbound" })).toEqual(["a"]);
+    expect(ids({ outcome: "busy" })).toEqual(["d"]);
+    expect(ids({ sinceMs: 2, untilMs: 4 })).toEqual(["c", "b"]);
+    expect(ids({ after: { createdAtMs: 3, callId: callId("c") } })).toEqual(["b", "a"]);
+    expect(ids({ userId: alice, direction: "outbound" })).toEqual(["b"]);
+    expect(calls.get(callId("a"))).toMatchObject({ person: alice });
+    calls.forget(5);
+    expect(calls.get(callId("d"))).toBeDefined();
+    calls.forget(6);
+    expect([calls.get(callId("d")), ids({})]).toEqual([undefined, ["c", "b", "a"]]);
   });
 
   test("an unknown call is undefined", () => {

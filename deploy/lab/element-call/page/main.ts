@@ -114,6 +114,8 @@ function publishApi(session: PageSession, matrix: Promise<MatrixSession>): void 
   window.labHost = {
     ready: matrix.then(({ userId, deviceId }) => ({ userId, deviceId })),
     join: async () => {
+      // Of an earlier call: two hosts would both do what Element Call asks for.
+      widget?.stop();
       widget = await showElementCall(session, await matrix);
     },
     hangUp: async () => {

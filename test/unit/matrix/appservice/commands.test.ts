@@ -26,6 +26,13 @@ test.each<[string, Command | undefined]>([
   ["!phone add", { name: "help" }],
   ["!phone dance 1001", { name: "help" }],
   ["!phone dialin on", { name: "dialin", action: { name: "on" } }],
+  ["!phone call +33 1 40 50 60 70", { name: "call", number: "+33 1 40 50 60 70" }],
+  ["!phone call", { name: "help" }],
+  ["!phone keys 123#", { name: "keys", keys: "123#" }],
+  ["!phone keys", { name: "help" }],
+  ["!phone transfer 1002", { name: "transfer", number: "1002" }],
+  ["!phone transfer", { name: "help" }],
+  ["!phone History", { name: "history" }],
   ["!phone DIALIN On  FR ", { name: "dialin", action: { name: "on", language: "fr" } }],
   ["!phone dialin off", { name: "dialin", action: { name: "off" } }],
   ["!phone dialin new-pin", { name: "dialin", action: { name: "new-pin" } }],
@@ -101,11 +108,15 @@ const worldWith = (
       },
       inRoom: () => running,
       atDoor: () => waiting,
+      list: () => [...running].reverse(),
+      transfer: async (request) => void asked.push(request),
+      press: async (request) => void asked.push(request),
     },
     moderate: async (message) => {
       asked.push(message);
       return "done";
     },
+    openChat: async (person, number) => `${person} may call ${number}`,
     dialin: async (message) => {
       asked.push(message);
       if (message.action.name === "off") throw new GatewayError("UNAUTHORIZED", "Only moderators may.");
@@ -165,6 +176,25 @@ test.each([
   ["!phone hangup Alice", expect.stringMatching(/\(INVALID_NUMBER\)$/)],
 ])("with two phones, %s", async (body, answer) => {
   await expect(worldWith([call("+33140506070"), call("1001")]).say(body)).resolves.toEqual(answer);
+});
+
+test("keys go to the only phone, history tells the last calls", async () => {
+  const world = worldWith([
+    call("1001", { state: "ended", outcome: "busy" }),
+    call("+33140506070", { answeredAtMs: NOW_MS - 89 * 60_000 }),
+  ]);
+  await expect(world.say("!phone history")).resolves.toBe(
+    [
+      "2026-11-21 13:00 UTC, +33 1 40 50 60 70: Outgoing call, answered. The telephone side is not end-to-end encrypted.",
+      "2026-11-21 13:00 UTC, 1001: Outgoing call: the line is busy.",
+    ].join("\n"),
+  );
+  const alone = worldWith([call("1001")]);
+  await expect(alone.say("!phone keys 12 3#")).resolves.toBe("Pressed.");
+  expect(alone.asked).toEqual([{ callId: "call 1001", subject: { kind: "user", userId: ALICE }, keys: "12 3#" }]);
+  await expect(alone.say("!phone transfer 1002")).resolves.toBe("1001 was connected with 1002.");
+  expect(alone.asked.at(-1)).toMatchObject({ callId: "call 1001", number: "1002" });
+  await expect(worldWith([]).say("!phone history")).resolves.toBe("There was no call in this room.");
 });
 
 test("without a phone there is nothing to hang up", async () => {

@@ -37,6 +37,7 @@ const make = (options: Options = {}) => {
   const added: AddPhone[] = [];
   const said: string[] = [];
   const noticed: { ghost: string; text: string }[] = [];
+  const chats: unknown[] = [];
   let rejectionsLeft = options.rejectionsLeft ?? 10;
   const { log } = createTestLog();
   const homeserver = createHomeserver({ url: fake.url, asToken: "as" });
@@ -64,6 +65,7 @@ const make = (options: Options = {}) => {
     noticeAsGhost: async (ghost, _, text) => {
       noticed.push({ ghost, text });
     },
+    onChat: (chat) => void chats.push(chat),
     sayAsBot: async (_, text) => {
       if (options.botInRoom === true) said.push(text);
       return options.botInRoom === true;
@@ -71,7 +73,7 @@ const make = (options: Options = {}) => {
     rejectionLimit: { attempt: () => (rejectionsLeft-- > 0 ? 0 : 1000) },
     log,
   });
-  return { added, said, noticed, users, handle };
+  return { added, said, noticed, chats, users, handle };
 };
 
 const invite = (more: Partial<AppserviceEvent> = {}, content: Record<string, unknown> = {}): AppserviceEvent => ({
@@ -81,6 +83,7 @@ const invite = (more: Partial<AppserviceEvent> = {}, content: Record<string, unk
   sender: "@alice:example.org",
   stateKey: GHOST,
   content: { membership: "invite", ...content },
+  ageMs: 0,
   ...more,
 });
 
@@ -159,9 +162,11 @@ test("rejections are limited", async () => {
 });
 
 test("a direct chat of a local user is joined and kept", async () => {
-  const { handle, added } = make();
-  await handle(invite({}, { is_direct: true }));
+  const { handle, added, chats } = make();
+  const event = invite({}, { is_direct: true });
+  await handle(event);
   expect(fake.asked().at(-1)).toBe(JOIN);
+  expect(chats).toEqual([{ room: event.roomId, ghost: event.stateKey, person: event.sender }]);
   expect(added).toEqual([]);
 });
 

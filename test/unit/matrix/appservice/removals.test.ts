@@ -23,6 +23,7 @@ const removedBy = (event: Partial<AppserviceEvent>): unknown[] => {
     sender: "@alice:example.org",
     stateKey: GHOST,
     content: { membership: "leave" },
+    ageMs: 0,
     ...event,
   });
   return removed;

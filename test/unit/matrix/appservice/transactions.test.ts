@@ -85,6 +85,7 @@ test("an event comes through with the fields that are used", async () => {
     sender: "@alice:x",
     stateKey: "@tel_1001:x",
     content: { membership: "invite" },
+    ageMs: 3,
   });
 });
 

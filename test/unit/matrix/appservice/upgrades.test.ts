@@ -28,6 +28,7 @@ const event = (type: string, room: string, content: Record<string, unknown>, sta
   sender: "@alice:example.org",
   stateKey,
   content,
+  ageMs: 0,
 });
 const tombstone = event("m.room.tombstone", OLD, { replacement_room: NEW });
 const botJoined = event("m.room.member", NEW, { membership: "join" }, BOT);

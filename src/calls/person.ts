@@ -1,0 +1,46 @@
+import type { GhostUserId, RoomId, UserId } from "../ids.ts";
+import type { PhoneNumber } from "../numbering/phone-number.ts";
+import type { Caller } from "./caller.ts";
+import type { Outcome } from "./outcome.ts";
+import type { CallRecord, RoomPort } from "./ports.ts";
+
+/** A call to a person that was refused before it rang. */
+export interface MissedCall {
+  readonly person: UserId;
+  readonly ghost: GhostUserId;
+  readonly name: string;
+  readonly outcome: Outcome;
+}
+
+/** People as calls reach them. */
+export interface PersonPort {
+  /** The person whom a number belongs to. */
+  personOf(number: PhoneNumber): UserId | undefined;
+  /** The chat of two of this ghost and this person, made where there is none. Rejects with HOMESERVER_*. */
+  chatWith(caller: Pick<Caller, "ghost" | "name">, person: UserId): Promise<RoomId>;
+  /** False when the homeserver knows no device of this user: nobody would hear it ring. Rejects with HOMESERVER_*. */
+  hasDevice(caller: Pick<Caller, "ghost" | "name">, person: UserId): Promise<boolean>;
+  /** Says in the chat that there was a call. Returns at once and never fails. */
+  missed(call: MissedCall): void;
+}
+
+const isRunning = ({ state }: CallRecord): boolean => state !== "ending" && state !== "ended";
+
+/** True while this person is in another call that this gateway carries, one-to-one or a conference with a phone. */
+export const isBusy = async (
+  person: UserId,
+  records: readonly CallRecord[],
+  rooms: Pick<RoomPort, "viewAsBot">,
+): Promise<boolean> => {
+  const running = records.filter(isRunning);
+  if (running.some((record) => record.person === person)) return true;
+  const conferences = new Set(running.filter((record) => record.person === undefined).map(({ roomId }) => roomId));
+  const present = await Promise.all(
+    [...conferences].map(async (room) => {
+      // A room that cannot be looked at says nothing about anybody.
+      const view = await rooms.viewAsBot(room).catch(() => undefined);
+      return view?.conference.some(({ userId }) => userId === person) ?? false;
+    }),
+  );
+  return present.includes(true);
+};

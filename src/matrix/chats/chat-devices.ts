@@ -1,0 +1,124 @@
+import { ClientEvent, type TimelineEvents } from "matrix-js-sdk";
+import { GatewayError, toGatewayError } from "../../errors.ts";
+import type { GhostUserId, RoomId } from "../../ids.ts";
+import { type BotMessage, createBotEvents } from "../appservice/bot-events.ts";
+import { newDeviceId } from "../devices.ts";
+import { maskGhosts } from "../mask.ts";
+import { type GhostDevice, type GhostDeviceDeps, openGhostDevice } from "../rtc/ghost-device.ts";
+import { deleteDevices } from "../rtc/leftovers.ts";
+import { within } from "../rtc/within.ts";
+
+export interface ChatAddress {
+  readonly room: RoomId;
+  readonly ghost: GhostUserId;
+}
+
+/**
+ * The resident device of a ghost in a chat: what is written to the number between calls can only be read by a device that was there before,
+ * and an answer must not wait for one to be made. About 1 MB each, so the least recently used are closed.
+ */
+export interface ChatDevices {
+  /** Makes the device if there is none. Returns at once; a failure shows at `send`. */
+  warm(chat: ChatAddress): void;
+  /** Sends an event as the ghost, encrypted where the room is; resolves with its id. Rejects with GatewayError. */
+  send(chat: ChatAddress, type: string, content: Record<string, unknown>): Promise<string>;
+  /** Closes the device of a chat that is over. */
+  drop(room: RoomId): void;
+  /** Deletes all devices. Bounded to 2 s. */
+  close(): Promise<void>;
+}
+
+export interface ChatDevicesDeps extends GhostDeviceDeps {
+  readonly isOurs: (user: string) => boolean;
+  /** A message of the person in the chat. */
+  readonly onMessage: (chat: ChatAddress, message: BotMessage) => void;
+  readonly nowMs: () => number;
+  readonly maxDevices?: number;
+}
+
+const MAX_DEVICES = 50;
+const CLOSE_TIMEOUT_MS = 2000;
+
+export const createChatDevices = (deps: ChatDevicesDeps): ChatDevices => {
+  const { homeserver, liveDevices, log, maxDevices = MAX_DEVICES } = deps;
+  /** Least recently used first. */
+  const devices = new Map<RoomId, Promise<GhostDevice>>();
+
+  const warn = (what: string, thrown: unknown): void => {
+    const { code, message } = toGatewayError(thrown);
+    log.warn({ code }, `${what}: ${maskGhosts(message)}`);
+  };
+
+  const open = async ({ ghost, room }: ChatAddress): Promise<GhostDevice> => {
+    const device = await openGhostDevice(deps, { ghost, roomId: room, deviceId: newDeviceId() });
+    const { client } = device;
+    const onEvent = createBotEvents({
+      client,
+      startedAtMs: deps.nowMs(),
+      nowMs: deps.nowMs,
+      isOurs: deps.isOurs,
+      onMessage: (message) => deps.onMessage({ ghost, room }, message),
+      // Nobody waits at the door of a chat of two.
+      onReaction: () => {},
+    });
+    client.on(ClientEvent.Event, onEvent);
+    await device.keysUploaded;
+    // Those of an earlier run; nobody reads with them any more.
+    deleteDevices(homeserver, { ghost, roomId: room, spare: liveDevices }).catch((error: unknown) =>
+      warn("old devices of a ghost were not deleted", error),
+    );
+    return device;
+  };
+
+  const closeDevice = async (device: Promise<GhostDevice>): Promise<void> => {
+    try {
+      await (await device).close();
+    } catch (error) {
+      warn("a ghost's device was not closed", error);
+    }
+  };
+
+  const drop = (room: RoomId): void => {
+    const device = devices.get(room);
+    devices.delete(room);
+    if (device !== undefined) void closeDevice(device);
+  };
+
+  const deviceOf = (chat: ChatAddress): Promise<GhostDevice> => {
+    const { room } = chat;
+    const known = devices.get(room);
+    const device = known ?? open(chat);
+    devices.delete(room);
+    devices.set(room, device);
+    if (known === undefined) {
+      device.catch(() => {
+        if (devices.get(room) === device) devices.delete(room);
+      });
+      const [oldest] = devices.keys();
+      if (devices.size > maxDevices && oldest !== undefined) drop(oldest);
+    }
+    return device;
+  };
+
+  return {
+    warm: (chat) => {
+      deviceOf(chat).catch((error: unknown) => warn("a ghost has no device in its chat", error));
+    },
+    send: async (chat, type, content) => {
+      const device = await deviceOf(chat);
+      await device.room(new AbortController().signal);
+      try {
+        const sent = await device.client.sendEvent(chat.room, type as keyof TimelineEvents, content as never);
+        return sent.event_id;
+      } catch (cause) {
+        throw new GatewayError("HOMESERVER_REFUSED", "The ghost could not write into its chat", { cause });
+      }
+    },
+    drop,
+    close: async () => {
+      const closing = [...devices.values()].map(closeDevice);
+      devices.clear();
+      await within(Promise.all(closing), CLOSE_TIMEOUT_MS, undefined);
+    },
+  };
+};

@@ -1,0 +1,142 @@
+/** Part of the composition root: one-to-one calls, built of their chats, the calls and the directory. */
+import type { CallObserver } from "./calls/call-store.ts";
+import type { PersonPort } from "./calls/person.ts";
+import type { CallService } from "./calls/ports.ts";
+import type { Directory } from "./directory/directory.ts";
+import { GatewayError, toGatewayError } from "./errors.ts";
+import { roomId, serverOf, type GhostUserId, type UserId } from "./ids.ts";
+import type { Log } from "./log.ts";
+import type { ChatHooks } from "./matrix/appservice/appservice.ts";
+import { createMembership } from "./matrix/appservice/membership.ts";
+import type { Namespace } from "./matrix/appservice/namespace.ts";
+import type { Users } from "./matrix/appservice/users.ts";
+import { errorWords } from "./matrix/appservice/words.ts";
+import type { ChatAddress, ChatDevices } from "./matrix/chats/chat-devices.ts";
+import { chatFactOf } from "./matrix/chats/chat-facts.ts";
+import { createChats, type ChatStore } from "./matrix/chats/chats.ts";
+import type { Homeserver } from "./matrix/homeserver.ts";
+import { DECLINE_EVENT, declineOf } from "./matrix/rtc/ring.ts";
+import { formatNumber } from "./numbering/format.ts";
+import { ghostOf, isMaskedGhost, parseGhost } from "./numbering/ghost-id.ts";
+import type { NumberPlan } from "./numbering/number-plan.ts";
+import { parseNumber } from "./numbering/parse.ts";
+import { canonicalDigits } from "./numbering/phone-number.ts";
+import { createChronicle } from "./personal/chronicle.ts";
+import { createOutgoing } from "./personal/outgoing.ts";
+import type { Policy } from "./policy/policy.ts";
+
+export interface PersonalDeps {
+  readonly homeserver: Homeserver;
+  readonly store: { readonly chats: ChatStore };
+  readonly namespace: Pick<Namespace, "serverName">;
+  readonly devices: ChatDevices;
+  readonly users: Pick<Users, "ensure">;
+  readonly directory: Directory;
+  readonly plan: NumberPlan;
+  readonly policy: Policy;
+  readonly log: Log;
+}
+
+export interface PersonalCalls {
+  readonly people: PersonPort;
+  /** The observer of calls that lets their chats see them as well. */
+  observing(observer: CallObserver): CallObserver;
+  connect(calls: CallService): ChatHooks;
+}
+
+/** A notice, or one in the place of an earlier one (edits of the spec, `m.replace`). */
+export const noticeContent = (text: string, replaces?: string): Record<string, unknown> => {
+  const notice = { msgtype: "m.notice", body: text };
+  if (replaces === undefined) return notice;
+  return {
+    ...notice,
+    body: `* ${text}`,
+    "m.new_content": notice,
+    "m.relates_to": { rel_type: "m.replace", event_id: replaces },
+  };
+};
+
+export const createPersonalCalls = (deps: PersonalDeps): PersonalCalls => {
+  const { homeserver, devices, directory, plan, policy, log } = deps;
+  const { serverName } = deps.namespace;
+  const store = deps.store.chats;
+  const ensureGhost = (ghost: GhostUserId, name: string): Promise<void> => deps.users.ensure(ghost, name);
+  const membership = createMembership({ homeserver, log });
+  const chats = createChats({ homeserver, store, devices, membership, ensureGhost, log });
+  const write = (chat: ChatAddress, text: string, replaces?: string): Promise<string> =>
+    devices.send(chat, "m.room.message", noticeContent(text, replaces));
+  const logged = (what: string, work: Promise<unknown>): void => {
+    work.catch((thrown: unknown) => log.warn({ code: toGatewayError(thrown).code, what }, "a chat was not told"));
+  };
+  const chronicle = createChronicle({
+    write,
+    chatWith: async (caller, person) => (await chats.between(caller, person)).room,
+    log,
+  });
+  let outgoing: ReturnType<typeof createOutgoing> | undefined;
+
+  const numberOf = (ghost: GhostUserId): string => {
+    if (isMaskedGhost(ghost))
+      throw new GatewayError("INVALID_NUMBER", "The number of this caller is hidden: it cannot be called back.");
+    const number = parseGhost(ghost, plan, serverName);
+    if (number === undefined) throw new GatewayError("INVALID_NUMBER", "This is not the id of a phone number.");
+    return canonicalDigits(number);
+  };
+
+  const openChat = async (person: UserId, text: string): Promise<string> => {
+    if (serverOf(person) !== serverName) {
+      throw new GatewayError("NUMBER_NOT_PERMITTED", "Only users of the gateway's own homeserver can call numbers.");
+    }
+    const number = parseNumber(text, plan);
+    policy.authorize({ kind: "user", userId: person }, number);
+    const ghost = ghostOf(number, serverName);
+    const name = directory.nameOf(number) ?? formatNumber(number);
+    const { room } = await chats.between({ ghost, name }, person);
+    return `Here is your chat with ${name}: https://matrix.to/#/${encodeURIComponent(room)} Press call there.`;
+  };
+
+  return {
+    people: {
+      personOf: (number) => directory.personOf(number),
+      chatWith: async (caller, person) => (await chats.between(caller, person)).room,
+      hasDevice: async ({ ghost, name }, person) => {
+        await ensureGhost(ghost, name);
+        return chats.hasDevice(ghost, person);
+      },
+      missed: (call) => chronicle.missed(call),
+    },
+    observing: (observer) => ({
+      ...observer,
+      transition: (record, event) => {
+        observer.transition(record, event);
+        if (record.person === undefined) return;
+        chronicle.transition(record);
+        outgoing?.transition(record);
+      },
+    }),
+    connect: (calls) => {
+      const made = createOutgoing({
+        calls,
+        numberOf,
+        say: (chat, text) => logged("refusal", write(chat, text)),
+        decline: (chat, ring) => logged("decline", devices.send(chat, DECLINE_EVENT, declineOf(ring))),
+        words: errorWords,
+        nowMs: Date.now,
+        log,
+      });
+      outgoing = made;
+      return {
+        accepted: (chat) => chats.accepted(chat),
+        onEvent: async (event) => {
+          chats.onEvent(event);
+          const chat = chats.of(roomId(event.roomId));
+          const fact = chat === undefined ? undefined : chatFactOf(event, chat);
+          if (chat === undefined || fact === undefined) return;
+          devices.warm(chat);
+          await made.handle(chat, fact);
+        },
+        open: openChat,
+      };
+    },
+  };
+};

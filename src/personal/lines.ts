@@ -1,0 +1,29 @@
+import { type Outcome, OUTCOME_FACTS } from "../calls/outcome.ts";
+import type { CallRecord } from "../calls/ports.ts";
+
+/** `45 s`, `12 min`, `1 h 5 min`. */
+export const duration = (ms: number): string => {
+  const seconds = Math.max(0, Math.round(ms / 1000));
+  if (seconds < 60) return `${seconds} s`;
+  const minutes = Math.floor(seconds / 60);
+  return minutes < 60 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+};
+
+/** What a caller who was not answered is told is nothing to the one who missed the call. */
+const UNANSWERED: ReadonlySet<Outcome> = new Set(["cancelled", "no-answer", "unreachable"]);
+
+type LineFacts = Pick<CallRecord, "direction" | "outcome" | "answeredAtMs" | "endedAtMs">;
+
+/** The one line of a one-to-one call in its chat: while they talk (no outcome yet), and when it is over. */
+export const callLine = ({ direction, outcome, answeredAtMs, endedAtMs }: LineFacts): string => {
+  const call = direction === "inbound" ? "Incoming call" : "Outgoing call";
+  if (outcome === undefined) return `${call}, answered. The telephone side is not end-to-end encrypted.`;
+  if (answeredAtMs !== undefined) {
+    const lasted = `${call}, ${duration((endedAtMs ?? answeredAtMs) - answeredAtMs)}`;
+    return OUTCOME_FACTS[outcome].isFailure ? `${lasted}: ${OUTCOME_FACTS[outcome].words}.` : `${lasted}.`;
+  }
+  if (direction === "outbound") return `${call}: ${OUTCOME_FACTS[outcome].words}.`;
+  if (outcome === "declined") return "Incoming call, declined.";
+  if (outcome === "busy") return "Missed call: you were in another call.";
+  return UNANSWERED.has(outcome) ? "Missed call." : `Missed call: ${OUTCOME_FACTS[outcome].words}.`;
+};

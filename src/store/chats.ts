@@ -1,0 +1,43 @@
+import type { DatabaseSync } from "node:sqlite";
+import { type GhostUserId, ghostUserId, type RoomId, roomId, type UserId, userId } from "../ids.ts";
+
+/** A chat of two: a number and a person. Shape as src/matrix/chats declares it. */
+export interface Chat {
+  readonly room: RoomId;
+  readonly ghost: GhostUserId;
+  readonly person: UserId;
+}
+
+export interface ChatStore {
+  get(room: RoomId): Chat | undefined;
+  /** Newest first. */
+  between(ghost: GhostUserId, person: UserId): readonly Chat[];
+  put(chat: Chat): void;
+  remove(room: RoomId): void;
+}
+
+const chatOf = (row: Record<string, unknown>): Chat => ({
+  room: roomId(String(row["room_id"])),
+  ghost: ghostUserId(String(row["ghost"])),
+  person: userId(String(row["user_id"])),
+});
+
+export const createChatStore = (database: DatabaseSync): ChatStore => {
+  const get = database.prepare("SELECT * FROM chats WHERE room_id = ?");
+  const between = database.prepare("SELECT * FROM chats WHERE ghost = ? AND user_id = ? ORDER BY position DESC");
+  const put = database.prepare("INSERT OR REPLACE INTO chats (room_id, ghost, user_id) VALUES (?, ?, ?)");
+  const remove = database.prepare("DELETE FROM chats WHERE room_id = ?");
+  return {
+    get: (room) => {
+      const row = get.get(room);
+      return row === undefined ? undefined : chatOf(row);
+    },
+    between: (ghost, person) => between.all(ghost, person).map(chatOf),
+    put: ({ room, ghost, person }) => {
+      put.run(room, ghost, person);
+    },
+    remove: (room) => {
+      remove.run(room);
+    },
+  };
+};
