@@ -1,6 +1,7 @@
 /** The composition root: the only file that knows two adapters. Builds everything from the configuration, starts it, stops it. */
-import { type Calls, createCallService } from "./calls/call-service.ts";
-import type { Clock, SipPort } from "./calls/ports.ts";
+import { createCallService } from "./calls/call-service.ts";
+import type { SipPort } from "./calls/ports.ts";
+import type { Clock } from "./clock.ts";
 import { callOptionsOf, dispatchRulesOf, numberPlanOf, policyOptionsOf, trunksOf } from "./config/domain.ts";
 import type { Config } from "./config/schema.ts";
 import { openDirectory } from "./directory/open-directory.ts";
@@ -8,9 +9,8 @@ import { createMask } from "./directory/mask.ts";
 import { secretsOf } from "./config/summary.ts";
 import { GatewayError } from "./errors.ts";
 import { type CallId, type RoomId, trunkId, type TrunkId, type UserId } from "./ids.ts";
-import { createApiApp, type Readiness } from "./http/api-app.ts";
-import { createAppserviceApp } from "./http/appservice-app.ts";
-import { type Listener, startListener } from "./http/listener.ts";
+import type { Readiness } from "./http/api-app.ts";
+import { listen } from "./http-app.ts";
 import { createLivekitSip } from "./livekit-app.ts";
 import type { Log } from "./log.ts";
 import { type Appservice, createAppservice } from "./matrix/appservice/appservice.ts";
@@ -254,43 +254,6 @@ const requireHomeserver = async (health: MatrixHealth, log: Log): Promise<boolea
     throw new GatewayError("HOMESERVER_UNAVAILABLE", `${homeserver?.text ?? ""}. ${homeserver?.fix ?? ""}`.trim());
   }
   return delayed?.ok === true;
-};
-
-interface Listeners {
-  readonly api: Listener;
-  readonly appservice: Listener;
-}
-
-const listen = async (
-  { config, log, metrics, store }: Foundation,
-  calls: Calls,
-  router: ReturnType<Appservice["connect"]>["router"],
-  livekitSip: LivekitSipEngine | undefined,
-  readiness: () => Readiness,
-): Promise<Listeners> => {
-  const onRequest = metrics.httpRequest;
-  const appservice = await startListener({
-    app: createAppserviceApp({ router, onRequest, log }),
-    listen: config.appservice.listen,
-    configKey: "appservice.listen",
-  });
-  const tokens = config.api.tokens;
-  const webhook =
-    livekitSip === undefined
-      ? {}
-      : { takeWebhook: (body: string, authorization: string) => livekitSip.takeWebhook(body, authorization) };
-  const common = { metrics, readiness, onRequest, log, ...webhook };
-  try {
-    const api = await startListener({
-      app: createApiApp({ calls, tokens, idempotencyStore: store.idempotency, ...common }),
-      listen: config.api.listen,
-      configKey: "api.listen",
-    });
-    return { api, appservice };
-  } catch (error) {
-    await appservice.close(0);
-    throw error;
-  }
 };
 
 /** Runs the closers that were added so far, last first; each gets its chance. */

@@ -3,7 +3,7 @@ import type { IncomingCall } from "./calls/ports.ts";
 import { findRule } from "./calls/dispatch.ts";
 import { menuRuleOf, numberPlanOf, trunksOf } from "./config/domain.ts";
 import type { Config } from "./config/schema.ts";
-import type { Clock } from "./dialin/clock.ts";
+import type { Clock } from "./clock.ts";
 import { CONFERENCE_ID_DIGITS } from "./dialin/conference.ts";
 import { type Conferences, createConferences } from "./dialin/conferences.ts";
 import { languageFor } from "./numbering/language.ts";

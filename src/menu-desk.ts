@@ -7,7 +7,7 @@ import { randomUUID } from "node:crypto";
 import type { Door, DoorVisit } from "./calls/door.ts";
 import type { Outcome } from "./calls/outcome.ts";
 import type { IncomingCall, LegFact, LegMedia, SipPort } from "./calls/ports.ts";
-import type { Clock } from "./dialin/clock.ts";
+import type { Clock } from "./clock.ts";
 import type { MenuSetup } from "./dialin/menu.ts";
 import { type MenuPorts, runMenu } from "./dialin/menu-run.ts";
 import type { PinCheck } from "./dialin/pin-check.ts";

@@ -3,7 +3,8 @@ import type { GhostUserId, LegId, RoomId } from "../ids.ts";
 import type { Log } from "../log.ts";
 import { type CallRegistry, isOver } from "./call-registry.ts";
 import type { DoorPort, Moderation, RoomLocks, SyncedRooms, WaitingCaller } from "./moderation-ports.ts";
-import type { CallService, Clock, IncomingCall, Subject } from "./ports.ts";
+import type { CallService, IncomingCall, Subject } from "./ports.ts";
+import type { Clock } from "../clock.ts";
 import type { Destined, Refusal } from "./reception.ts";
 import type { Voice } from "./voice.ts";
 

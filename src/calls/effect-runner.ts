@@ -8,7 +8,6 @@ import type { CallObserver, CallStore } from "./call-store.ts";
 import type { Call, CallOptions } from "./call.ts";
 import { createKeypad } from "./keypad.ts";
 import type {
-  Clock,
   LegFact,
   LegMedia,
   MediaPort,
@@ -20,6 +19,7 @@ import type {
   SfuAccess,
   SipPort,
 } from "./ports.ts";
+import type { Clock } from "../clock.ts";
 import type { CallEvent, Effect, TimerName } from "./states.ts";
 
 export interface CallPorts {

@@ -362,12 +362,6 @@ export interface CallRecord {
 
 export type CallStateName = "routing" | "alerting" | "connecting" | "active" | "ending" | "ended";
 
-export interface Clock {
-  nowMs(): number;
-  /** Runs `callback` once; returns how to cancel it. */
-  after(delayMs: number, callback: () => void): () => void;
-}
-
 // ------------------------------------------------------------------------------------- What the world asks of calls
 
 export interface AddPhone {

@@ -12,7 +12,8 @@ import { type Caller, type CallerNames, identify } from "./caller.ts";
 import { type Destination, type Dialled, type DispatchRule, findRule } from "./dispatch.ts";
 import { type Outcome, outcomeFromErrorCode } from "./outcome.ts";
 import { isBusy, type PersonPort } from "./person.ts";
-import type { CallRecord, Clock, IncomingCall, RoomPort, SipPort } from "./ports.ts";
+import type { CallRecord, IncomingCall, RoomPort, SipPort } from "./ports.ts";
+import type { Clock } from "../clock.ts";
 import { type Trunk, voiceFor } from "./trunk.ts";
 import type { Voice } from "./voice.ts";
 

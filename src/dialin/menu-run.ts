@@ -1,7 +1,7 @@
 import { toGatewayError } from "../errors.ts";
 import type { RoomId } from "../ids.ts";
 import type { Log } from "../log.ts";
-import type { Clock } from "./clock.ts";
+import type { Clock } from "../clock.ts";
 import type { Language } from "../numbering/language.ts";
 import {
   type MenuEffect,

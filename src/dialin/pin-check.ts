@@ -1,5 +1,5 @@
 import type { RoomId } from "../ids.ts";
-import type { Clock } from "./clock.ts";
+import type { Clock } from "../clock.ts";
 import type { ConferenceStore } from "./conference.ts";
 import type { Language } from "../numbering/language.ts";
 import type { PinDefence } from "./pin-defence.ts";

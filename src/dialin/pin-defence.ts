@@ -1,4 +1,4 @@
-import type { Clock } from "./clock.ts";
+import type { Clock } from "../clock.ts";
 
 /** How the delay of a subject grows with what it got wrong lately. */
 interface Growth {

@@ -1,4 +1,5 @@
-import type { Clock, LegMedia } from "../calls/ports.ts";
+import type { LegMedia } from "../calls/ports.ts";
+import type { Clock } from "../clock.ts";
 import { GatewayError } from "../errors.ts";
 import { createEncoder, formatRateHz } from "./codecs/transcode.ts";
 import { type Frame, FRAME_MS, samplesPerFrame } from "./frame.ts";

@@ -1,4 +1,4 @@
-import type { Clock } from "../calls/ports.ts";
+import type { Clock } from "../clock.ts";
 
 export interface Ticker {
   stop(): void;

@@ -1,4 +1,5 @@
-import type { Clock, LegMedia } from "../calls/ports.ts";
+import type { LegMedia } from "../calls/ports.ts";
+import type { Clock } from "../clock.ts";
 import { GatewayError, toGatewayError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { type Conference, createConference, type PhoneControls } from "./conference.ts";

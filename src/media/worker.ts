@@ -2,7 +2,7 @@
  * Entry of a media worker: a child process of the gateway with its own native WebRTC library, chosen by its only argument. Audio never leaves it except to
  * the phone and to the SFU; with the gateway it exchanges small messages (ipc.ts). It ends when the gateway does.
  */
-import type { Clock } from "../calls/ports.ts";
+import type { Clock } from "../clock.ts";
 import type { Log, LogFields } from "../log.ts";
 import { type FromWorker, parseToWorker } from "./ipc.ts";
 import { connectAsteriskLeg } from "./legs/asterisk-websocket.ts";

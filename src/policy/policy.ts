@@ -1,4 +1,5 @@
-import type { Clock, PolicyPort, Subject } from "../calls/ports.ts";
+import type { PolicyPort, Subject } from "../calls/ports.ts";
+import type { Clock } from "../clock.ts";
 import { GatewayError } from "../errors.ts";
 import { serverOf } from "../ids.ts";
 import { canonicalDigits, type NumberClass, type PhoneNumber } from "../numbering/phone-number.ts";

@@ -1,4 +1,4 @@
-import type { Clock } from "../calls/ports.ts";
+import type { Clock } from "../clock.ts";
 
 const WINDOW_MS = 60_000;
 /** From this many subjects on, those without an attempt in the window are forgotten (a federated room has many strangers). */

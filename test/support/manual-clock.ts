@@ -1,4 +1,4 @@
-import type { Clock } from "../../src/calls/ports.ts";
+import type { Clock } from "../../src/clock.ts";
 
 export interface ManualClock extends Clock {
   /** Moves time on and runs what falls due, in order. */

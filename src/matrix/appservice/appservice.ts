@@ -96,6 +96,14 @@ export interface ChatHooks {
   readonly open: (person: UserId, number: string) => Promise<string>;
 }
 
+/** Writes a state event without key as the bot. Rejects with HOMESERVER_*. */
+const stateWriter =
+  (homeserver: Homeserver, botUserId: UserId) =>
+  async (room: RoomId, type: string, content: object): Promise<void> => {
+    const path = `${matrixPath("client/v3", "rooms", room, "state", type)}/`;
+    await homeserver.request({ method: "PUT", path, body: content, as: { userId: botUserId } });
+  };
+
 /** The Matrix side of the gateway that is not about one call: users, bot, rooms, and what the homeserver tells. */
 export const createAppservice = (deps: AppserviceDeps): Appservice => {
   const { homeserver, namespace, numberPlan, policy, rejectionLimit, nowMs, log } = deps;
@@ -150,11 +158,7 @@ export const createAppservice = (deps: AppserviceDeps): Appservice => {
     say: (room, text) => bot.say(room, text),
   });
 
-  const writeState = async (room: RoomId, type: string, content: object): Promise<void> => {
-    const path = `${matrixPath("client/v3", "rooms", room, "state", type)}/`;
-    await homeserver.request({ method: "PUT", path, body: content, as: { userId: botUserId } });
-  };
-
+  const writeState = stateWriter(homeserver, botUserId);
   const routerFor = (calls: CallService, chats: ChatHooks): Router => {
     const onInvite = createInvites({
       namespace,
@@ -195,10 +199,9 @@ export const createAppservice = (deps: AppserviceDeps): Appservice => {
   };
 
   let answering: Answering | undefined;
-  const isModerator = (room: RoomId, user: UserId): boolean => rooms.isModerator(room, user);
-  const sayPrivately = (user: UserId, text: string): Promise<void> => bot.sayPrivately(user, text);
-
   const startWith = async (calls: CallService, chats: ChatHooks): Promise<void> => {
+    const isModerator = (room: RoomId, user: UserId): boolean => rooms.isModerator(room, user);
+    const sayPrivately = (user: UserId, text: string): Promise<void> => bot.sayPrivately(user, text);
     const dialin = dialinCommands(deps.dialin, {
       isModerator,
       isEncrypted: (room) => bot.room(room)?.hasEncryptionStateEvent() ?? false,

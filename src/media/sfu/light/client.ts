@@ -1,6 +1,6 @@
 import type { KeyObject } from "node:crypto";
 
-import type { Clock } from "../../../calls/ports.ts";
+import type { Clock } from "../../../clock.ts";
 import { GatewayError } from "../../../errors.ts";
 import type { CreateSfuClient, SfuAddress, SfuClientOptions } from "../port.ts";
 import { ClosedWhileOpening, createConnection } from "./connection.ts";

@@ -1,4 +1,4 @@
-import type { Clock } from "../../../calls/ports.ts";
+import type { Clock } from "../../../clock.ts";
 
 /**
  * How long the SFU may take to say why it has closed the media connection: what it says comes by another way, through Redis, and often

@@ -1,6 +1,6 @@
 import type { KeyObject } from "node:crypto";
 
-import type { Clock } from "../../../calls/ports.ts";
+import type { Clock } from "../../../clock.ts";
 import type { Frame } from "../../frame.ts";
 import { decryptFrame } from "./frame-crypto.ts";
 import { createReorder } from "./reorder.ts";

@@ -1,7 +1,7 @@
 import { type MediaSectionsRequirement, SessionDescription } from "@livekit/protocol";
 import * as z from "zod";
 
-import type { Clock } from "../../../calls/ports.ts";
+import type { Clock } from "../../../clock.ts";
 import { type Peer, SEND_MID } from "./peer.ts";
 
 /** The server answers in milliseconds. */

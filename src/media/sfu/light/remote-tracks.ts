@@ -6,7 +6,7 @@ import {
   TrackType,
 } from "@livekit/protocol";
 
-import type { Clock } from "../../../calls/ports.ts";
+import type { Clock } from "../../../clock.ts";
 import { createSubscription, type Subscription } from "../subscription.ts";
 import type { RemoteTrack, SfuClientOptions } from "../port.ts";
 import type { FrameKeys } from "./frame-crypto.ts";

@@ -1,4 +1,4 @@
-import type { Clock } from "../../../calls/ports.ts";
+import type { Clock } from "../../../clock.ts";
 import type { RtpPacket } from "./rtp.ts";
 
 /** A packet that is missing is waited for this long: two frames, in which the SFU can also send it again. */

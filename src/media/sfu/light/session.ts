@@ -7,7 +7,7 @@ import {
   type SessionDescription,
 } from "@livekit/protocol";
 
-import type { Clock } from "../../../calls/ports.ts";
+import type { Clock } from "../../../clock.ts";
 import type { SfuClientOptions } from "../port.ts";
 import { createEnding, type SessionEnd } from "./ending.ts";
 import type { FrameKeys } from "./frame-crypto.ts";

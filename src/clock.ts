@@ -1,4 +1,4 @@
-/** Time, as app.ts gives it (same shape as the clock of the call domain). */
+/** Time, as app.ts gives it; tests turn it by hand. */
 export interface Clock {
   nowMs(): number;
   /** Runs `callback` once; returns how to cancel it. */
