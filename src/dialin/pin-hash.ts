@@ -1,6 +1,6 @@
 import { randomBytes, scrypt, timingSafeEqual } from "node:crypto";
 import { GatewayError } from "../errors.ts";
-import { createSlots } from "./slots.ts";
+import { createSlots } from "../slots.ts";
 
 /**
  * scrypt (RFC 7914) with 32 MiB and about 0.1 s of one core per hash. More would be felt by every caller (the last digit of the PIN and the

@@ -94,7 +94,10 @@ export const createGhostSession = (
     request,
     prepare: async () => {
       const startedMs = performance.now();
-      const access = await prepareGhost(context, fetchAccess);
+      const access = await deps.inTurn(async () => {
+        ended.signal.throwIfAborted();
+        return prepareGhost(context, fetchAccess);
+      });
       log.info({ ...context.tasks.timings, totalMs: Math.round(performance.now() - startedMs) }, "the ghost is ready");
       return { ...access, encrypted: context.encrypted };
     },

@@ -7,9 +7,10 @@ import { joinRoom, leaveRoom } from "../room/enter-room.ts";
 import { cancelDelayedLeaves, deleteDevices, emptyMemberships } from "./leftovers.ts";
 import { writeNoticeOnce } from "./notice-once.ts";
 import type { GhostSessionDeps, GhostSessionRequest } from "./session-context.ts";
+import { createSlots } from "../../slots.ts";
 import { createTransports } from "./transports.ts";
 
-export interface RtcDeps extends Omit<GhostSessionDeps, "transports" | "liveDevices" | "hasOtherSession"> {
+export interface RtcDeps extends Omit<GhostSessionDeps, "transports" | "liveDevices" | "hasOtherSession" | "inTurn"> {
   /** `livekit_service_url` for a homeserver that names none. */
   readonly fallbackServiceUrl?: string | undefined;
   /** A message of a person in their chat with a number. */
@@ -27,6 +28,11 @@ export interface Rtc extends RtcPort {
   readonly chatDevices: ChatDevices;
 }
 
+/**
+ * A homeserver makes the changes of a room one after the other: of forty ghosts that come at once the first ones would be in when all are, and
+ * requests would time out.
+ */
+const MADE_READY_AT_ONCE = 6;
 /** When the homeserver did not take everything back at the end of a call, it is tried again after these times. */
 const CLEAN_UP_DELAYS_MS = [5_000, 10_000, 15_000, 30_000, 60_000, 300_000];
 
@@ -45,6 +51,7 @@ export const createRtc = (rtcDeps: RtcDeps): Rtc => {
     liveDevices,
     transports,
     hasOtherSession,
+    inTurn: createSlots(MADE_READY_AT_ONCE),
   };
   const { homeserver, log } = deps;
 

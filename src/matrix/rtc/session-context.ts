@@ -36,6 +36,8 @@ export interface GhostSessionDeps extends GhostDeviceDeps {
   /** A member publishes on another SFU than ours: the phone will not hear it. Once per call and member. */
   readonly onOtherSfuMember: (call: CallId, room: RoomId, user: UserId) => void;
   readonly onCount: (counter: RtcCounter) => void;
+  /** Waits for a turn: only so many ghosts are made ready at a time. */
+  readonly inTurn: <T>(task: () => Promise<T>) => Promise<T>;
   /** Another call of this ghost is in the same room (a caller who called twice), and stays there. */
   readonly hasOtherSession: (request: Pick<PrepareMember, "callId" | "roomId" | "ghost">) => boolean;
 }

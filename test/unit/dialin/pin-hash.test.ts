@@ -1,7 +1,7 @@
 import { expect, jest, test } from "@jest/globals";
 import { performance } from "node:perf_hooks";
 import { createPinHasher } from "../../../src/dialin/pin-hash.ts";
-import { createSlots } from "../../../src/dialin/slots.ts";
+import { createSlots } from "../../../src/slots.ts";
 
 jest.setTimeout(60_000);
 
