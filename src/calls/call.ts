@@ -35,7 +35,7 @@ export const DEFAULT_CALL_OPTIONS: CallOptions = {
   maxDurationMs: 4 * 3_600_000,
   aloneHangupMs: 60_000,
   waitingHangupMs: 10 * 60_000,
-  answerTimeoutMs: 30_000,
+  answerTimeoutMs: 55_000,
   releaseTimeoutMs: 2000,
   confirm: "none",
   maxCallsPerUser: 2,

@@ -143,11 +143,11 @@ describe("refusing", () => {
     expect(world.hangups).toEqual([{ legId: "in-1", outcome: "shutdown" }]);
   });
 
-  test("a call that does not get ready in 30 s", async () => {
+  test("a call that does not get ready in 55 s", async () => {
     const { world } = setUp({}, "manual");
     world.ring(incoming());
     await world.flush();
-    world.clock.advance(30_000);
+    world.clock.advance(55_000);
     expect(world.hangups).toEqual([{ legId: "in-1", outcome: "room-unavailable" }]);
   });
 
