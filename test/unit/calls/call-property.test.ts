@@ -85,6 +85,10 @@ const HAPPY: readonly Move[] = [
   settleFirst,
   ...legMoves({ type: "leg.answered" }),
   settleFirst,
+  // Who has to press 1 does.
+  ...legMoves({ type: "leg.dtmf", digit: "1" }),
+  settleFirst,
+  settleFirst,
 ];
 const story = fc
   .tuple(fc.nat({ max: HAPPY.length }), fc.array(move, { maxLength: 40 }))
