@@ -76,13 +76,14 @@ const followUp = (call: Call, event: CallEvent, nowMs: number): Done => {
     return { call: { ...call, audio: "renewing" }, effects: [{ type: "sip.renewMedia", legId, epoch }] };
   }
   if (call.sfu !== "joined") return { call, effects: [] };
-  const mayAnswer = call.member === "published" && call.keysExchanged;
-  if (call.audio === "ready" && (mayAnswer || !call.attachingAnswers)) {
+  const isAwaited = call.record.direction === "inbound" && !(isPersonal(call) && call.alone);
+  const mayAnswer = isAwaited && call.member === "published" && call.keysExchanged;
+  const wouldAnswer = call.attachingAnswers && call.leg === "ringing";
+  if (call.audio === "ready" && (mayAnswer || !wouldAnswer)) {
     return { call: { ...call, audio: "attaching" }, effects: [{ type: "media.attach", epoch, legId }] };
   }
   const isReady = call.audio === "attached" && call.member === "published";
-  const isAwaited = call.record.direction === "inbound" && !(isPersonal(call) && call.alone);
-  if (isReady && mayAnswer && call.leg === "ringing" && isAwaited) {
+  if (isReady && mayAnswer && call.leg === "ringing") {
     return { call: { ...call, leg: "answering" }, effects: [{ type: "sip.answer", legId }] };
   }
   if (isReady && call.leg === "answered" && call.confirmation === "wanted") {

@@ -29,8 +29,8 @@ export interface InboundTrunk {
 }
 
 const INTERVAL_MS = 60_000;
-/** Longer than we let a caller wait for the answer; only a dead gateway comes to it. */
-const RINGING_S = 60n;
+/** Longer than any `calls.ring_timeout`: only a dead gateway comes to it. */
+const RINGING_S = 330n;
 
 const wantedTrunk = (owner: string, id: TrunkId, trunk: InboundTrunk, sipTrunkId: string): SIPInboundTrunkInfo =>
   new SIPInboundTrunkInfo({

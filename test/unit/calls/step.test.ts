@@ -3,7 +3,7 @@ import type { Call } from "../../../src/calls/call.ts";
 import type { CallStateName } from "../../../src/calls/ports.ts";
 import { type CallEvent, TIMERS, TRANSITIONS, type Trigger } from "../../../src/calls/states.ts";
 import { step } from "../../../src/calls/step.ts";
-import { legId } from "../../../src/ids.ts";
+import { legId, userId } from "../../../src/ids.ts";
 import { callIn, LEG, newCall, newPersonalCall } from "./fixtures.ts";
 
 const STATES = ["routing", "alerting", "connecting", "active", "ending", "ended"] as const satisfies CallStateName[];
@@ -266,12 +266,21 @@ describe("readiness", () => {
 
   test("a leg that audio answers is attached when everything else is there", () => {
     const event = { type: "leg.mediaReady", ...leg, attachingAnswers: true } as const;
-    const rings = { sfu: "joined", leg: "ringing" } as const;
+    const inbound = () => ({ record: { ...newCall().record, direction: "inbound" as const } });
+    const rings = { ...inbound(), sfu: "joined", leg: "ringing" } as const;
     expect(types(callIn("alerting", { ...rings, member: "published" }), event)).not.toContain("media.attach");
     const waiting = { ...rings, audio: "ready", attachingAnswers: true, member: "published" } as const;
     expect(types(callIn("alerting", waiting), { type: "rtc.keysExchanged" })).toContain("media.attach");
     const unpublished = { ...waiting, member: "publishing", keysExchanged: true } as const;
     expect(types(callIn("alerting", unpublished), { type: "rtc.published" })).toContain("media.attach");
+    // Who is called in person is there then, too.
+    const called = callIn("alerting", { ...waiting, keysExchanged: true });
+    const personal = { ...called, alone: true, record: { ...called.record, person: userId("@alice:example.org") } };
+    expect(types(personal, { type: "leg.progress", ...leg })).not.toContain("media.attach");
+    expect(types(personal, { type: "rtc.accompanied" })).toContain("media.attach");
+    // Once it is answered nothing waits for them.
+    const renewed = { ...personal, leg: "answered", audio: "renewing" } as const;
+    expect(types(renewed, { type: "leg.mediaRenewed", ...leg, ...epoch })).toContain("media.attach");
   });
 
   test("the path opens when the phone is answered, the membership is out and the leg is attached", () => {
