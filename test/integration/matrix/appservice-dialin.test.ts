@@ -131,7 +131,7 @@ test("a room that is upgraded keeps its number and PIN, as soon as the bot is in
   const path = `/_matrix/client/v3/rooms/${encodeURIComponent(room)}/upgrade`;
   const { replacement_room: next } = await world.lab.homeserver.request<{ replacement_room: string }>("POST", path, {
     user: aliceUser,
-    body: { new_version: "11" },
+    body: { new_version: "12" },
   });
   await world.invite(next, world.botId, aliceUser);
   await synced(world.appservice.bot.client, () =>
