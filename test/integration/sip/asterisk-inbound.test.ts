@@ -126,6 +126,20 @@ test("it rings, is answered, both sides hear each other, keys arrive, and the ph
   await audio.closed();
 });
 
+test("keys arrive as SIP INFO as well", async () => {
+  const call = await dial("8500");
+  const leg = accept(call);
+  await engine.answer(call.legId);
+  await phone.waitForEstablished();
+  const channels = await lab.pbx.cli("core show channels concise");
+  const toUs = /^PJSIP\/(?!1001)[^!]+/m.exec(channels)?.[0] ?? "";
+  await lab.pbx.cli(`core set chanvar ${toUs} PJSIP_DTMF_MODE() info`);
+  await phone.press("7");
+  expect(await leg.until("leg.dtmf")).toMatchObject({ digit: "7" });
+  expect(await readFile(join(lab.folder, "logs/trunk-peer.log"), "utf8")).toMatch(/INFO sip:[^]*?Signal= ?7/);
+  await phone.hangup();
+});
+
 test("we hang up an answered call", async () => {
   const call = await dial("8500");
   const leg = accept(call);
