@@ -63,7 +63,7 @@ test.each<[string, RoomAs | undefined, "open" | "knock" | "closed"]>([
   ["the ghost is banned", { membership: "ban" }, "closed"],
   ["the ghost is banned where the bot may invite", { membership: "ban", invite: 0 }, "closed"],
   ["the bot is not there", undefined, "open"],
-])("when %#: %s", (_, room, way) => {
+])("%s", (_, room, way) => {
   expect(doorTo(room).door.wayInto(ROOM, GHOST)).toBe(way);
 });
 
