@@ -52,11 +52,7 @@ export const createGhostSession = (
   const hand = createHand();
   const holdName = createHoldName();
   /** One after the other: a hand that is lowered at once must have been raised before. */
-  let showing: Promise<void> = Promise.resolve();
-  const show = (run: () => Promise<void>): Promise<void> => {
-    showing = showing.catch(() => {}).then(run);
-    return showing;
-  };
+  let raising: Promise<void> = Promise.resolve();
 
   const context: SessionContext = {
     deps,
@@ -141,8 +137,10 @@ export const createGhostSession = (
       );
     },
     ring: (lifetimeMs) => ringPerson(context, lifetimeMs),
-    raiseHand: (isRaised) => show(() => hand.show(context, isRaised)),
-    showHold: (isHeld) => show(() => holdName.show(context, isHeld)),
+    raiseHand: async (isRaised) => {
+      await (raising = raising.catch(() => {}).then(() => hand.show(context, isRaised)));
+    },
+    showHold: (isHeld) => holdName.show(context, isHeld),
     renewAccess: async () => ({ ...(await fetchAccess()), encrypted: context.encrypted }),
     sendNotice: async (text) => {
       if (context.device === undefined) throw new GatewayError("INTERNAL", "the ghost is not ready");
@@ -153,7 +151,7 @@ export const createGhostSession = (
         const reason = new GatewayError("SHUTTING_DOWN", "The call ended before its ghost was ready");
         ended.abort(reason);
         writing?.reject(reason);
-        leaving = leaveCall(context);
+        leaving = holdName.takeBack(context).then(() => leaveCall(context));
       }
       return leaving;
     },
