@@ -78,12 +78,13 @@ const layFoundation = (config: Config): Foundation => {
   const log = createLogger({ level: logging.level, showNumbers: logging.showNumbers, secrets: secretsOf(config) });
   const serverName = homeserver.serverName;
   const opened = openStore({ path: store.path });
+  const metrics = createMetrics();
   return {
     config,
     log,
-    metrics: createMetrics(),
+    metrics,
     store: opened,
-    dialin: createDialin({ config, store: opened, clock: systemClock, log }),
+    dialin: createDialin({ config, store: opened, metrics, clock: systemClock, log }),
     homeserver: createHomeserver({ url: homeserver.url, asToken: homeserver.asToken }),
     namespace: createNamespace({ serverName, botLocalpart: bot.localpart }),
     policy: createPolicy({ options: policyOptionsOf(config), ownServer: serverName, clock: systemClock }),

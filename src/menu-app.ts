@@ -18,6 +18,7 @@ import { formatNumber } from "./numbering/format.ts";
 import type { NumberPlan } from "./numbering/number-plan.ts";
 import { parseNumber } from "./numbering/parse.ts";
 import { canonicalDigits, type PhoneNumber } from "./numbering/phone-number.ts";
+import type { Metrics } from "./observability/metrics.ts";
 import type { Store } from "./store/store.ts";
 
 export interface Dialin {
@@ -32,6 +33,7 @@ export interface Dialin {
 export interface DialinDeps {
   readonly config: Config;
   readonly store: Pick<Store, "conferences">;
+  readonly metrics: Pick<Metrics, "pinAlarm">;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -59,7 +61,7 @@ const checkPromptFolders = ({ menu, trunks }: Config): void => {
 };
 
 /** Undefined when the configuration has no menu. Throws CONFIG_INVALID for recordings that cannot be used. */
-export const createDialin = ({ config, store, clock, log }: DialinDeps): Dialin | undefined => {
+export const createDialin = ({ config, store, metrics, clock, log }: DialinDeps): Dialin | undefined => {
   checkPromptFolders(config);
   const { menu } = config;
   if (menu === undefined) return undefined;
@@ -67,7 +69,10 @@ export const createDialin = ({ config, store, clock, log }: DialinDeps): Dialin 
   const hasher = createPinHasher();
   const defence = createPinDefence({
     clock,
-    onAlarm: ({ wrong, windowMs }) => log.error({ wrong, windowMs }, "many wrong PINs: somebody may be guessing them"),
+    onAlarm: ({ wrong, windowMs }) => {
+      metrics.pinAlarm();
+      log.error({ wrong, windowMs }, "many wrong PINs: somebody may be guessing them");
+    },
   });
   const check = createPinCheck({ conferences: store.conferences, hasher, defence, clock });
 

@@ -68,6 +68,7 @@ interface Attendant {
 
 /** Words whose end was never told. */
 const LONGEST_GOODBYE_MS = 15_000;
+const GOODBYE_TOKEN = 1;
 
 /** Answers a caller, and keeps it until it leaves or is admitted. */
 const receive = (
@@ -111,13 +112,15 @@ const receive = (
   const sendAway = ({ voice }: DoorVisit): void => {
     const leave = (): void => void (isHere() ? end("not-permitted") : undefined);
     const cancel = clock.after(LONGEST_GOODBYE_MS, leave);
-    attendant = { key: () => {}, played: leave, hungUp: cancel };
+    // Not what was said before, whose end may be on its way.
+    const played = (token: number): void => (token === GOODBYE_TOKEN ? leave() : undefined);
+    attendant = { key: () => {}, played, hungUp: cancel };
     say(
       [
         { ...voice, name: "not-admitted" },
         { ...voice, name: "goodbye" },
       ],
-      0,
+      GOODBYE_TOKEN,
     );
   };
   const waitAtDoor = async (admitted: IncomingCall, door: DoorVisit): Promise<void> => {

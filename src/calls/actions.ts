@@ -142,8 +142,11 @@ const askToConfirm: Run = (call) =>
     { type: "timer.arm", timer: "confirm" },
   );
 
+/** Also before it was asked: no voicemail presses a key. */
+const isToConfirm = ({ confirmation }: Call): boolean => confirmation !== "none" && confirmation !== "given";
+
 const confirm: Run = (call, event) =>
-  event.type === "keypad" && event.command === "confirm" && typeof call.confirmation === "number"
+  event.type === "keypad" && event.command === "confirm" && isToConfirm(call)
     ? only(
         { ...call, confirmation: "given" },
         { type: "timers.cancel", timers: ["confirm"] },
@@ -190,7 +193,9 @@ const obeyModerator: Run = (call, event) => {
 
 /** A new session starts unheld; otherwise only a change is told. */
 const applyHold: Run = (call, event) =>
-  call.held || event.type === "leg.resumed" ? only(call, { type: "media.setHeld", held: call.held }) : nothing(call);
+  call.held || event.type === "leg.resumed"
+    ? only(call, { type: "media.setHeld", held: call.held }, { type: "rtc.showHold", isHeld: call.held })
+    : nothing(call);
 
 /** In a one-to-one call the membership of the ghost says that the phone was picked up: Element Call stops ringing when it comes. */
 const publish: Run = (call) =>

@@ -46,12 +46,18 @@ export interface Calls extends CallService, Door {
   recoverCalls(): Promise<void>;
 }
 
-const doorOf = (deps: CallServiceDeps, registry: CallRegistry, { waitingHangupMs }: CallOptions): DoorKeeping =>
+const doorOf = (
+  deps: CallServiceDeps,
+  registry: CallRegistry,
+  { waitingHangupMs }: CallOptions,
+  isShuttingDown: () => boolean,
+): DoorKeeping =>
   createDoor({
     ...deps,
     registry,
     port: deps.door,
-    find: (incoming) => findDestination(deps, incoming),
+    // Refused by the reception then, and not kept waiting.
+    find: (incoming) => (isShuttingDown() ? undefined : findDestination(deps, incoming)),
     waitMs: waitingHangupMs,
   });
 
@@ -142,7 +148,7 @@ export const createCallService = (deps: CallServiceDeps): Calls => {
     }
   };
 
-  const door = doorOf(deps, registry, options);
+  const door = doorOf(deps, registry, options, () => isShuttingDown);
 
   deps.sip.onIncoming(createReception({ ...deps, registry, createActor, isShuttingDown: () => isShuttingDown }));
 

@@ -31,7 +31,8 @@ export interface DoorDeps {
   readonly rooms: Pick<SyncedRooms, "isModerator">;
   readonly locks: RoomLocks;
   readonly registry: Pick<CallRegistry, "ofGhost" | "untilLeft">;
-  readonly find: (incoming: IncomingCall) => Destined | Refusal;
+  /** Undefined: nobody is to wait now. */
+  readonly find: (incoming: IncomingCall) => Destined | Refusal | undefined;
   /** Longest wait. */
   readonly waitMs: number;
   readonly clock: Clock;
@@ -110,12 +111,13 @@ export const createDoor = ({ port, rooms, locks, registry, find, waitMs, clock, 
   return {
     approach: (incoming) => {
       const found = find(incoming);
-      if ("outcome" in found || found.destination.kind !== "room") return undefined;
+      if (found === undefined || "outcome" in found || found.destination.kind !== "room") return undefined;
       const { roomId } = found.destination;
       const { voice } = found;
       const { ghost, number, name } = found.caller;
-      const knocks = !isInside(roomId, ghost) && port.wayInto(roomId, ghost) === "knock";
-      if (!knocks && !locks.isLocked(roomId)) return undefined;
+      const way = port.wayInto(roomId, ghost);
+      const knocks = way === "knock" && !isInside(roomId, ghost);
+      if (way === "closed" || (!knocks && !locks.isLocked(roomId))) return undefined;
       const { legId } = incoming;
       const { promise: answer, resolve } = Promise.withResolvers<DoorAnswer>();
       const one: Waiting = {

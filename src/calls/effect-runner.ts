@@ -164,6 +164,8 @@ const rtcHandlers = (
     ),
   "rtc.raiseHand": ({ isRaised }, { record: { callId } }) =>
     attempts.aside("raise hand", () => rtc.raiseHand(callId, isRaised)),
+  "rtc.showHold": ({ isHeld }, { record: { callId } }) =>
+    attempts.aside("show hold", () => rtc.showHold(callId, isHeld)),
   "rtc.renewAccess": ({ epoch }, { record: { callId } }) =>
     attempts.step(
       { operation: "renewAccess", epoch },

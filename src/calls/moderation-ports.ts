@@ -6,10 +6,10 @@ import type { CallRecord, PhoneInNotice, Subject } from "./ports.ts";
 /** How callers ask to be let into a room. */
 export interface DoorPort {
   /**
-   * `knock`: the bot may not invite this ghost, but the ghost, which is not in the room, may ask (join rule `knock`). `open` in all other
-   * cases: the ghost can come, or its call finds out why not. From what the bot has synced.
+   * `knock`: the bot may not invite this ghost, but the ghost, which is not in the room, may ask (join rule `knock`). `closed`: it is banned.
+   * `open` in all other cases: the ghost can come, or its call finds out why not. From what the bot has synced.
    */
-  wayInto(room: RoomId, ghost: GhostUserId): "open" | "knock";
+  wayInto(room: RoomId, ghost: GhostUserId): "open" | "knock" | "closed";
   /** The ghost knocks: moderators see it as a request to join, and an invite lets it in. Rejects with HOMESERVER_*. */
   knock(room: RoomId, ghost: GhostUserId, displayName: string): Promise<void>;
   /** Takes the knock back. Never rejects. */

@@ -190,6 +190,8 @@ export interface RtcPort {
   ring(call: CallId, lifetimeMs: number): Promise<void>;
   /** Shows or takes back the raised hand in Element Call. */
   raiseHand(call: CallId, isRaised: boolean): Promise<void>;
+  /** Says in the ghost's name in this room that the phone is on hold, or no more. Idempotent. */
+  showHold(call: CallId, isHeld: boolean): Promise<void>;
   /** A new SFU token for a running session (the old worker died, or the token ran out). */
   renewAccess(call: CallId): Promise<SfuAccess>;
   /**

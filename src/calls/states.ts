@@ -115,6 +115,7 @@ export type Effect =
   | { readonly type: "rtc.exchangeKeys" }
   | { readonly type: "rtc.ring" }
   | { readonly type: "rtc.raiseHand"; readonly isRaised: boolean }
+  | { readonly type: "rtc.showHold"; readonly isHeld: boolean }
   | { readonly type: "rtc.renewAccess"; readonly epoch: number }
   | { readonly type: "rtc.leave" }
   | { readonly type: "media.join"; readonly epoch: number }

@@ -80,6 +80,8 @@ export interface MenuState {
   readonly language: Language;
   /** What was typed since the question. */
   readonly entry: string;
+  /** What was typed while a PIN was checked: it answers the next question. */
+  readonly ahead: string;
   readonly conference: string;
   readonly playing: boolean;
   /** The entry ended by its length: a `#` that follows at once belongs to it. */
@@ -101,6 +103,7 @@ export const newMenu = (setup: MenuSetup): MenuState => ({
   at: "new",
   language: setup.language === "ask" ? "en" : setup.language,
   entry: "",
+  ahead: "",
   conference: setup.conference ?? "",
   playing: false,
   swallowHash: false,
@@ -208,15 +211,31 @@ const press = (given: MenuState, key: string): MenuStep => {
   const state = { ...given, swallowHash: false };
   const { at } = state;
   if (at === "language") return chooseLanguage(state, key);
+  if (at === "checking") {
+    const isOfThePin = key === "#" && given.swallowHash && state.ahead === "";
+    return stay(isOfThePin ? state : { ...state, ahead: (state.ahead + key).slice(0, MAX_ENTRY_DIGITS) });
+  }
   if (at !== "room" && at !== "pin") return stay(state);
   if (key === "#") return given.swallowHash && state.entry === "" ? stay(state) : enter(state, at);
   return key === "*" ? back(state, at) : digit(state, at, key);
 };
 
+/** Who knows that the PIN was wrong does not wait to be told. */
+const typeAhead = (asked: MenuStep, keys: string): MenuStep => {
+  let { state } = asked;
+  const effects = [...asked.effects];
+  for (const key of keys) {
+    const step = press(state, key);
+    effects.push(...step.effects);
+    state = step.state;
+  }
+  return { state, effects };
+};
+
 const wrong = (state: MenuState): MenuStep => {
   const wrongPins = state.wrongPins + 1;
   if (wrongPins >= PIN_TRIES || state.overdue) return goodbye({ ...state, wrongPins }, "wrong-pin", ["wrong-pin"]);
-  return ask({ ...state, wrongPins, swallowHash: false }, "pin", ["wrong-pin"]);
+  return typeAhead(ask({ ...state, wrongPins, swallowHash: false, ahead: "" }, "pin", ["wrong-pin"]), state.ahead);
 };
 
 const played = (state: MenuState): MenuStep => {

@@ -89,6 +89,10 @@ const matrixMetrics = (register: Registry) => {
 const serviceMetrics = (register: Registry) => {
   const counter = counterIn(register);
   const reconnects = counter("ari_reconnects_total", "Lost connections to Asterisk that came back");
+  const pinAlarms = counter(
+    "pin_alarms_total",
+    "Times that so many PINs were wrong that somebody may be guessing them",
+  );
   const restarts = counter("workers_restarted_total", "Media workers that died and were replaced");
   const requests = histogramIn(register)(
     "http_request_seconds",
@@ -98,6 +102,7 @@ const serviceMetrics = (register: Registry) => {
   );
   return {
     ariReconnected: () => reconnects.inc(),
+    pinAlarm: () => pinAlarms.inc(),
     workerRestarted: () => restarts.inc(),
     httpRequest: (request: {
       readonly listener: string;

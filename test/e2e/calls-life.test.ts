@@ -17,7 +17,9 @@ import {
   recordLine,
   staysDeaf,
 } from "../support/e2e/audio.ts";
+import { roomHand } from "../support/e2e/rooms.ts";
 import { type ApiCall, type Scene, startScene } from "../support/e2e/scene.ts";
+import { until } from "../support/e2e/until.ts";
 
 const TIMEOUT_MS = 90_000;
 const ALONE_TIMEOUT_MS = 5000;
@@ -70,11 +72,18 @@ test.each([{ encrypted: false }, { encrypted: true }])(
     const line = await recordLine(lab, phone);
     await allHear([[line, TONES_HZ.alice]]);
 
+    const untilNamed = (name: string) =>
+      until(`${ghost} to be called ${name}`, async () => {
+        const member = await roomHand(lab, roomId, alice).state<{ displayname: string }>("m.room.member", ghost);
+        return member?.displayname === name ? true : undefined;
+      });
     await phone.hold();
     await Promise.all([memberStaysDeaf(atAlice, phone.toneHz, 1000), staysDeaf(line, TONES_HZ.alice, 1000)]);
     expect(await scene.calls(roomId)).toMatchObject([{ state: "active" }]);
+    await untilNamed("1001 (on hold)");
 
     await phone.resume();
+    await untilNamed("1001");
     await allHear([
       [memberEar(atAlice, ghost), phone.toneHz],
       [line, TONES_HZ.alice],
@@ -201,7 +210,7 @@ test(
     await atAlice.sendMessage("!phone add 1001 confirm");
     await phone.waitForEstablished();
     await memberStaysDeaf(atAlice, phone.toneHz, 1000);
-    expect(await scene.calls(roomId)).toMatchObject([{ state: "connecting" }]);
+    await scene.waitForState(roomId, "connecting");
     await phone.press("1");
     await allHear([
       [memberEar(atAlice, ghost), phone.toneHz],

@@ -291,6 +291,7 @@ export const createFakeWorld = ({ mode }: { readonly mode: "auto" | "manual" }):
         keysExchanged: () => operation("exchangeKeys", () => undefined),
         ring: () => operation("ring", () => undefined),
         raiseHand: async (_call, isRaised) => void calls.push(isRaised ? "raise hand" : "lower hand"),
+        showHold: async (_call, isHeld) => void calls.push(isHeld ? "name: on hold" : "name: as before"),
         renewAccess: () => operation("renewAccess", () => ACCESS),
         leave: (call) =>
           operation("leave", () => {

@@ -20,6 +20,7 @@ const dialinOf = (menu: object | undefined) =>
   createDialin({
     config: load(configWith(menu)),
     store: openStore({ path: ":memory:" }),
+    metrics: { pinAlarm: () => {} },
     clock: createManualClock(),
     log: createTestLog().log,
   });

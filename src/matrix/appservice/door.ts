@@ -31,11 +31,12 @@ export const createDoor = (deps: DoorDeps): DoorPort => {
       const state = deps.stateOf(room);
       const create = state?.event("m.room.create", "");
       if (state === undefined || create === undefined) return "open";
+      const membership = state.event("m.room.member", ghost)?.content["membership"];
+      if (membership === "ban") return "closed";
       const power = readPowerLevels(state.event("m.room.power_levels", "")?.content, create);
       if (power.of(botUserId) >= power.toInvite) return "open";
-      const membership = state.event("m.room.member", ghost)?.content["membership"];
       // A ghost that left a moment ago may still look joined.
-      if (membership === "invite" || membership === "ban") return "open";
+      if (membership === "invite") return "open";
       return KNOCK_RULES.has(state.event("m.room.join_rules", "")?.content["join_rule"]) ? "knock" : "open";
     },
     knock: async (room, ghost, displayName) => {

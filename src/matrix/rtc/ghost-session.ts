@@ -2,6 +2,7 @@ import type { PublishMember, RtcFact, SfuAccess } from "../../calls/ports.ts";
 import { GatewayError } from "../../errors.ts";
 import { userId as toUserId } from "../../ids.ts";
 import { createHand } from "./hand.ts";
+import { createHoldName } from "./hold-name.ts";
 import { newDeviceId } from "../devices.ts";
 import { createKeyExchange } from "./key-exchange.ts";
 import { leaveCall } from "./leave-call.ts";
@@ -21,6 +22,7 @@ export interface GhostSession {
   keysExchanged(): Promise<void>;
   ring(lifetimeMs: number): Promise<void>;
   raiseHand(isRaised: boolean): Promise<void>;
+  showHold(isHeld: boolean): Promise<void>;
   renewAccess(): Promise<SfuAccess>;
   sendNotice(text: string): Promise<void>;
   /** Resolves with false when something could not be taken back (the homeserver did not answer). */
@@ -48,6 +50,7 @@ export const createGhostSession = (
   let leaving: Promise<boolean> | undefined;
   let serviceUrl = "";
   const hand = createHand();
+  const holdName = createHoldName();
   /** One after the other: a hand that is lowered at once must have been raised before. */
   let raising: Promise<void> = Promise.resolve();
 
@@ -140,6 +143,7 @@ export const createGhostSession = (
     raiseHand: async (isRaised) => {
       await (raising = raising.catch(() => {}).then(() => hand.show(context, isRaised)));
     },
+    showHold: (isHeld) => holdName.show(context, isHeld),
     renewAccess: async () => ({ ...(await fetchAccess()), encrypted: context.encrypted }),
     sendNotice: async (text) => {
       if (context.device === undefined) throw new GatewayError("INTERNAL", "the ghost is not ready");
@@ -150,7 +154,7 @@ export const createGhostSession = (
         const reason = new GatewayError("SHUTTING_DOWN", "The call ended before its ghost was ready");
         ended.abort(reason);
         writing?.reject(reason);
-        leaving = leaveCall(context);
+        leaving = holdName.takeBack(context).then(() => leaveCall(context));
       }
       return leaving;
     },

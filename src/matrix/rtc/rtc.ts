@@ -116,6 +116,7 @@ export const createRtc = (rtcDeps: RtcDeps): Rtc => {
     keysExchanged: async (call) => sessionOf(call).keysExchanged(),
     ring: async (call, lifetimeMs) => sessionOf(call).ring(lifetimeMs),
     raiseHand: async (call, isRaised) => sessionOf(call).raiseHand(isRaised),
+    showHold: async (call, isHeld) => sessionOf(call).showHold(isHeld),
     renewAccess: async (call) => sessionOf(call).renewAccess(),
     leave: async (call) => {
       const session = sessions.get(call);

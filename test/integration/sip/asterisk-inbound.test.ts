@@ -1,6 +1,6 @@
 // Calls that the PBX sends us, at the real Asterisk: who calls, 180, answer, refusals with their status, and nothing left.
 import { once } from "node:events";
-import { readFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
 import { afterAll, afterEach, beforeAll, expect, jest, test } from "@jest/globals";
@@ -124,6 +124,28 @@ test("it rings, is answered, both sides hear each other, keys arrive, and the ph
     tryNextTrunk: false,
   });
   await audio.closed();
+});
+
+test("keys arrive as SIP INFO as well", async () => {
+  const trunkFile = join(lab.folder, "pbx/etc/trunks/ip-identified.conf");
+  const usual = await readFile(trunkFile, "utf8");
+  const setTrunk = async (text: string): Promise<void> => {
+    await writeFile(trunkFile, text);
+    await lab.pbx.cli("module reload res_pjsip.so");
+  };
+  await setTrunk(usual.replace("dtmf_mode=rfc4733", "dtmf_mode=info"));
+  try {
+    const call = await dial("8500");
+    const leg = accept(call);
+    await engine.answer(call.legId);
+    await phone.waitForEstablished();
+    await phone.press("7");
+    expect(await leg.until("leg.dtmf")).toMatchObject({ digit: "7" });
+    expect(await readFile(join(lab.folder, "logs/trunk-peer.log"), "utf8")).toMatch(/INFO sip:[^]*?Signal= ?7/);
+    await phone.hangup();
+  } finally {
+    await setTrunk(usual);
+  }
 });
 
 test("we hang up an answered call", async () => {

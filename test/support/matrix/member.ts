@@ -31,8 +31,11 @@ export interface Member extends AsyncDisposable {
   room(roomId: string): Promise<Room>;
   join(roomId: string, options?: { readonly sticky?: boolean }): Promise<MatrixRTCSession>;
   leave(): Promise<void>;
-  /** The next message of this sender, decrypted. */
-  nextMessage(roomId: string, sender: string): Promise<{ body: unknown; msgtype: unknown; encrypted: boolean }>;
+  /** The next message of this sender in a room, or in one that fits, decrypted. */
+  nextMessage(
+    where: string | ((roomId: string) => boolean),
+    sender: string,
+  ): Promise<{ roomId: string; body: unknown; msgtype: unknown; encrypted: boolean }>;
 }
 
 const hex = (key: Uint8Array): string => Buffer.from(key).toString("hex");
@@ -77,15 +80,17 @@ export const startMember = async (homeserverUrl: string, serviceUrl: string, use
     members,
     room,
     leave,
-    nextMessage: (roomId, sender) =>
+    nextMessage: (where, sender) =>
       new Promise((resolve) => {
         const look = (event: MatrixEvent): void => {
-          if (event.getRoomId() !== roomId || event.getSender() !== sender) return;
+          const roomId = event.getRoomId() ?? "";
+          const isThere = typeof where === "string" ? roomId === where : where(roomId);
+          if (!isThere || event.getSender() !== sender) return;
           if (event.getType() !== "m.room.message") return;
           client.off(RoomEvent.Timeline, look);
           client.off(MatrixEventEvent.Decrypted, look);
           const { body, msgtype } = event.getContent();
-          resolve({ body: body as unknown, msgtype: msgtype as unknown, encrypted: event.isEncrypted() });
+          resolve({ roomId, body: body as unknown, msgtype: msgtype as unknown, encrypted: event.isEncrypted() });
         };
         client.on(RoomEvent.Timeline, look);
         client.on(MatrixEventEvent.Decrypted, look);

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "@jest/globals";
 import { GatewayError } from "../../../src/errors.ts";
+import { LEG_MEDIA } from "../../support/fake-ports.ts";
 import { add, alice, answered, CLOSED, setUp } from "./service-fixtures.ts";
 
 describe("failures", () => {
@@ -101,6 +102,20 @@ describe("a phone that has to press 1", () => {
     expect([questions(), calls.get(id)?.state]).toEqual([2, "active"]);
   });
 
+  test("may do so before it is asked", async () => {
+    const { world, calls } = setUp({}, "manual");
+    const { callId: id } = await calls.add({ ...add, confirm: "key" });
+    world.dialled[0]?.fact({ type: "leg.mediaReady", media: LEG_MEDIA });
+    world.dialled[0]?.fact({ type: "leg.answered" });
+    world.dialled[0]?.fact({ type: "leg.dtmf", digit: "1" });
+    for (let turn = 0; turn < 8; turn += 1) {
+      world.pending[0]?.settle(true);
+      await world.flush();
+    }
+    expect(calls.get(id)?.state).toBe("active");
+    expect(world.calls).not.toContain("prompt invited");
+  });
+
   test("and does not, is asked three times and hung up: nobody has answered", async () => {
     const { world, calls, id, questions } = await confirming();
     world.clock.advance(26_999);
@@ -172,7 +187,8 @@ describe("while it runs", () => {
     world.joined[0]?.fact({ type: "media.workerLost" });
     await world.flush();
     expect(calls.get(id)?.state).toBe("active");
-    expect(world.calls.slice(6)).toEqual(["hold", "renewAccess", "renewMedia", "join", "attach", "bridge", "hold"]);
+    const held = ["hold", "name: on hold"];
+    expect(world.calls.slice(6)).toEqual([...held, "renewAccess", "renewMedia", "join", "attach", "bridge", ...held]);
     // A late word about the first session.
     world.joined[0]?.fact({ type: "media.sfuLost", message: "closed" });
     world.clock.advance(60_000);

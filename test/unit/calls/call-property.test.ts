@@ -83,7 +83,7 @@ const HAPPY: readonly Move[] = [
   settleFirst,
   settleFirst,
   settleFirst,
-  ...legMoves({ type: "leg.answered" }),
+  ...legMoves({ type: "leg.answered" }, { type: "leg.dtmf", digit: "1" }),
   settleFirst,
   // Who has to press 1 does.
   ...legMoves({ type: "leg.dtmf", digit: "1" }),

@@ -19,7 +19,7 @@ const incoming = (leg = "in-1"): IncomingCall => ({
 const flush = () => new Promise((resolve) => setImmediate(resolve));
 
 interface Options {
-  readonly way?: "open" | "knock";
+  readonly way?: "open" | "knock" | "closed";
   readonly knock?: () => Promise<void>;
   readonly untilLeft?: () => Promise<void>;
 }
@@ -70,6 +70,13 @@ test("an open room keeps nobody waiting", async () => {
   const world = start({ way: "open" });
   expect(await world.arrive()).toBeUndefined();
   expect([world.asked, world.clock.armed()]).toEqual([[], 0]);
+});
+
+test("a banned caller does not even wait in a locked room: its call is refused", async () => {
+  const world = start({ way: "closed" });
+  await world.door.lock({ roomId: ROOM, subject: alice, isLocked: true });
+  expect(await world.arrive()).toBeUndefined();
+  expect(world.asked).toEqual([]);
 });
 
 test("a ghost that may knock does so, and the room is told who waits", async () => {

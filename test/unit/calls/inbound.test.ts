@@ -242,6 +242,8 @@ describe("the room it comes to", () => {
     expect(calls.approach(incoming())).toMatchObject({ roomId: ROOM });
     await world.flush();
     expect(calls.atDoor(ROOM)).toMatchObject([{ name: "1001", announcement: "$announcement of 1001" }]);
+    await calls.shutdown(0);
+    expect(calls.approach(incoming({ legId: legId("in-2") }))).toBeUndefined();
   });
 });
 

@@ -232,3 +232,36 @@ test("a caller who hangs up leaves nothing behind, in every state", () => {
     expect(menu.send({ type: "right", roomId: ROOM })).toEqual([]);
   }
 });
+
+test("what is typed while a PIN is checked answers the next question, without a word in between", () => {
+  const menu = walk();
+  menu.send({ type: "started" });
+  menu.keys("123456#");
+  expect(menu.keys("1111#")).toEqual(["quiet", "check 123456 1111"]);
+  expect(menu.keys("22#33")).toEqual([]);
+  expect(menu.send({ type: "wrong" })).toEqual(["play en:wrong-pin en:ask-pin", "quiet", "check 123456 22"]);
+  expect(menu.keys("44#")).toEqual([]);
+  expect(menu.send({ type: "wrong" })).toEqual(["play en:wrong-pin en:ask-pin", "quiet", "check 123456 3344"]);
+});
+
+test("what was typed ahead is nobody's answer when the PIN was right, or the last one", () => {
+  const menu = walk();
+  menu.send({ type: "started" });
+  menu.keys("123456#1111#22#");
+  expect(menu.send({ type: "right", roomId: ROOM })).toEqual([`dispatch ${ROOM} en`]);
+  const last = walk();
+  last.send({ type: "started" });
+  last.keys("123456#1#2#3#4#");
+  for (const pin of ["2", "3"]) expect(last.send({ type: "wrong" }).at(-1)).toBe(`check 123456 ${pin}`);
+  expect(last.send({ type: "wrong" })).toEqual(["play en:wrong-pin en:goodbye"]);
+  expect(last.timers()).toEqual(["goodbye"]);
+});
+
+test("the hash behind a PIN of known length belongs to it, typed ahead or not", () => {
+  const menu = walk({ pinDigits: 4 });
+  menu.send({ type: "started" });
+  menu.keys("123456#");
+  menu.keys("1111#2222#");
+  expect(menu.send({ type: "wrong" }).at(-1)).toBe("check 123456 2222");
+  expect(menu.send({ type: "wrong" })).toEqual(["play en:wrong-pin en:ask-pin"]);
+});
