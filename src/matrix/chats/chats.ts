@@ -84,29 +84,39 @@ export const createChats = (deps: ChatsDeps): Chats => {
     devices.drop(room);
   };
 
-  /** Whether both are still in it, or the person is invited. */
-  const isAlive = async ({ room, ghost, person }: Chat): Promise<boolean> => {
+  /** The person's membership as the ghost sees it; none where the ghost is not in the room any more. */
+  const membershipOf = async ({ room, ghost, person }: Chat): Promise<string> => {
     try {
       const path = matrixPath("client/v3", "rooms", room, "state", "m.room.member", person);
       const answer = await homeserver.request({ method: "GET", path, as: { userId: ghost } });
-      return ["join", "invite"].includes(memberSchema.parse(answer).membership);
+      return memberSchema.parse(answer).membership;
     } catch (error) {
-      if (error instanceof MatrixError && !error.retryable) return false;
+      if (error instanceof MatrixError && !error.retryable) return "none";
       throw error;
     }
+  };
+
+  /** Resolves with false when the person has not joined in time. Their join may have come before the answer to the request that invited them. */
+  const untilJoined = async (chat: Chat): Promise<boolean> => {
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    joins.set(chat.room, () => resolve(true));
+    membershipOf(chat).then(
+      (membership) => membership === "join" && resolve(true),
+      () => undefined,
+    );
+    const isJoined = await within(promise, JOIN_TIMEOUT_MS, false);
+    joins.delete(chat.room);
+    return isJoined;
   };
 
   const make = async (ghost: GhostUserId, person: UserId): Promise<Chat> => {
     const path = matrixPath("client/v3", "createRoom");
     const answer = await homeserver.request({ method: "POST", path, body: newChat(person), as: { userId: ghost } });
     const room = toRoomId(createdSchema.parse(answer).room_id);
-    const joined = new Promise<boolean>((resolve) => joins.set(room, () => resolve(true)));
     const chat: Chat = { room, ghost, person };
     store.put(chat);
     devices.warm(chat);
-    const isJoined = await within(joined, JOIN_TIMEOUT_MS, false);
-    joins.delete(room);
-    if (!isJoined) {
+    if (!(await untilJoined(chat))) {
       log.warn(
         { roomId: room, userId: person },
         "a person has not joined the chat made for a call: see auto_accept_invites",
@@ -119,7 +129,7 @@ export const createChats = (deps: ChatsDeps): Chats => {
     const { ghost, name } = caller;
     await deps.ensureGhost(ghost, name);
     for (const known of store.between(ghost, person)) {
-      if (await isAlive(known)) return known;
+      if (["join", "invite"].includes(await membershipOf(known))) return known;
       forget(known.room);
     }
     return make(ghost, person);
