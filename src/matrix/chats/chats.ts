@@ -19,6 +19,8 @@ export interface ChatStore {
   get(room: RoomId): Chat | undefined;
   /** Newest first. */
   between(ghost: GhostUserId, person: UserId): readonly Chat[];
+  /** Newest first. */
+  newest(limit: number): readonly Chat[];
   put(chat: Chat): void;
   remove(room: RoomId): void;
 }
@@ -40,12 +42,19 @@ export interface Chats {
   between(caller: { readonly ghost: GhostUserId; readonly name: string }, person: UserId): Promise<Chat>;
   /** False when the homeserver knows no device of this user. Rejects with HOMESERVER_*. */
   hasDevice(ghost: GhostUserId, person: UserId): Promise<boolean>;
+  /** Lets the newest chats be read: what is written there now finds a device. */
+  start(): void;
   /** Follows who comes and goes. */
   onEvent(event: AppserviceEvent): void;
 }
 
 /** Synapse's `auto_accept_invites` joins a user a few ms after the invite. */
 const JOIN_TIMEOUT_MS = 1500;
+
+/** About 0.1 s of CPU each. */
+const WARM_AT_START = 20;
+
+const MESSAGES: ReadonlySet<string> = new Set(["m.room.message", "m.room.encrypted"]);
 
 const createdSchema = z.object({ room_id: z.string() });
 const memberSchema = z.object({ membership: z.string() });
@@ -164,9 +173,15 @@ export const createChats = (deps: ChatsDeps): Chats => {
       const answer = await homeserver.request({ method: "POST", path, body, as: { userId: ghost } });
       return Object.keys(keysSchema.parse(answer).device_keys[person] ?? {}).length > 0;
     },
+    start: () => {
+      // Oldest first, as the least recently used are closed first.
+      for (const chat of store.newest(WARM_AT_START).toReversed()) devices.warm(chat);
+    },
     onEvent: (event) => {
       const chat = store.get(toRoomId(event.roomId));
       if (chat === undefined) return;
+      // One that is not open (a restart, many other chats) cannot read this message, but the next.
+      if (event.sender === chat.person && MESSAGES.has(event.type)) devices.warm(chat);
       if (event.type === "m.room.tombstone" && event.stateKey === "") forget(chat.room);
       if (event.type === "m.room.member" && event.stateKey !== undefined) {
         try {

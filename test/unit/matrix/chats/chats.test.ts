@@ -105,6 +105,21 @@ describe("between", () => {
   });
 });
 
+test("the newest chats are read from the start, and one in which the person writes", () => {
+  const { chats, devices } = make();
+  for (let index = 0; index < 25; index += 1) store.chats.put({ ...CHAT, room: roomId(`!chat-${index}:example.org`) });
+  chats.start();
+  expect([devices.length, devices[0], devices.at(-1)]).toEqual([
+    20,
+    "warm !chat-5:example.org",
+    "warm !chat-24:example.org",
+  ]);
+  const message = { ...member(BOB, ""), type: "m.room.message", roomId: "!chat-1:example.org" };
+  chats.onEvent({ ...message, sender: GHOST });
+  chats.onEvent(message);
+  expect(devices.slice(20)).toEqual(["warm !chat-1:example.org"]);
+});
+
 test.each([
   [{ "@bob:example.org": { DEVICE: {} } }, true],
   [{ "@bob:example.org": {} }, false],
