@@ -343,6 +343,7 @@ export const startGateway = async (config: Config): Promise<Gateway> => {
     await connected.start();
     await engines.ready();
     await calls.recoverCalls();
+    personal.start();
     undo.add(keepCallsFor(store.calls, config.store.keepCalls?.ms));
     const checks: readonly NamedResult[] = await runChecks(
       [

@@ -42,6 +42,8 @@ export interface PersonalCalls {
   /** The observer of calls that lets their chats see them as well. */
   observing(observer: CallObserver): CallObserver;
   connect(calls: CallService): ChatHooks;
+  /** Once calls are accepted: chats are read from now on. */
+  start(): void;
 }
 
 /** A notice, or one in the place of an earlier one (edits of the spec, `m.replace`). */
@@ -114,6 +116,7 @@ export const createPersonalCalls = (deps: PersonalDeps): PersonalCalls => {
         outgoing?.transition(record);
       },
     }),
+    start: () => chats.start(),
     connect: (calls) => {
       const made = createOutgoing({
         calls,

@@ -1,6 +1,7 @@
 /**
  * `npm run demo`: the whole product on one machine. Real Synapse, livekit-server, PBX, phones and Element Call; two people in an
- * encrypted call, one desk phone invited, one outside number added by a command, the desk phone dialling in; every side measured at every other side.
+ * encrypted call, one desk phone invited, one outside number added by a command, the desk phone dialling in, one-to-one calls both ways; every side
+ * measured at every other side.
  * Exits 0 only if every step held. `--keep` leaves everything running until Ctrl-C.
  */
 import { copyFile, mkdir, rm, writeFile } from "node:fs/promises";
@@ -19,6 +20,7 @@ import { OUTSIDE_NUMBER } from "../lab/outside-world.ts";
 import { createReport, type Report, stepTable, toneTable } from "./report.ts";
 import { browserSide, everyoneHearsEveryone, outsideSide, phoneSide } from "./sides.ts";
 import { howToGoOn } from "./keep.ts";
+import { BOBS_NUMBER, callOneToOne } from "./one-to-one.ts";
 
 const HELP = `npm run demo            runs the demo and stops everything
 npm run demo -- --keep  leaves it running and prints addresses for your own browser; Ctrl-C stops everything
@@ -85,7 +87,8 @@ const setTheStage = async (report: Report): Promise<Stage> => {
     stage.roomId = await lab.homeserver.createRoom({ creator: alice, encrypted: true, name: "Phones", invite: [bob] });
     await inviteBot(lab, alice, stage.roomId);
     const rule = { name: "phones", numbers: [DIAL_IN_NUMBER], room: stage.roomId };
-    if (DIAL_IN_TRUNKS.includes(trunk)) await lab.gateway.reconfigure({ dispatch_rules: [rule] });
+    const person = { name: "bob", numbers: [BOBS_NUMBER], user: bob.userId };
+    if (DIAL_IN_TRUNKS.includes(trunk)) await lab.gateway.reconfigure({ dispatch_rules: [rule, person] });
     return stage.roomId;
   });
   const { people, roomId } = stage as Stage;
@@ -200,6 +203,7 @@ const play = async (stage: Stage, report: Report): Promise<void> => {
     return summaryOfCalls(body);
   });
   if (DIAL_IN_TRUNKS.includes(trunk)) await dialIn(stage, report);
+  if (trunk === "xivo") await callOneToOne(stage, report);
   await report.step("recordings of every side", async () => {
     for (const [name, member] of [
       ["alice", alice],

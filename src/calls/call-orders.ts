@@ -79,8 +79,13 @@ export const createCallOrders = ({ registry, rooms, store, sip, ...deps }: CallO
         throw new GatewayError("BAD_REQUEST", "Calls cannot be transferred over this trunk.");
       }
       deps.policy.authorize(subject, number);
-      await sip.transfer(actor.record().legId, dialString(number, trunk, deps.plan.country));
-      actor.post({ type: "hangup.byTransfer" });
+      actor.post({ type: "transfer.asked" });
+      try {
+        await sip.transfer(actor.record().legId, dialString(number, trunk, deps.plan.country));
+      } catch (error) {
+        actor.post({ type: "transfer.failed" });
+        throw error;
+      }
     },
   };
 };

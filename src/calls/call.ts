@@ -87,6 +87,8 @@ export interface Call {
   /** The phone has muted itself. */
   readonly muted: boolean;
   readonly handRaised: boolean;
+  /** The PBX was asked to connect it with somebody else. */
+  readonly transferring: boolean;
   /** It hears music while it waits. */
   readonly hasMusic: boolean;
   /** No member that is not a phone is in the conference. */
@@ -117,6 +119,7 @@ const FRESH = {
   held: false,
   muted: false,
   handRaised: false,
+  transferring: false,
   hasMusic: false,
   alone: false,
   accompanied: true,

@@ -83,6 +83,9 @@ export const absorb = (call: Call, event: CallEvent, nowMs: number): Call => {
       return { ...call, alone: false, accompanied: true };
     case "room.entered":
       return { ...call, accompanied: event.isLive, opensCall: event.isEmpty };
+    case "transfer.asked":
+    case "transfer.failed":
+      return { ...call, transferring: event.type === "transfer.asked" };
     case "rtc.prepared":
       return { ...call, member: "prepared", encrypted: event.encrypted };
     case "rtc.published":
@@ -118,7 +121,6 @@ export const absorb = (call: Call, event: CallEvent, nowMs: number): Call => {
     case "media.sfuLost":
     case "hangup.byAdder":
     case "hangup.byModerator":
-    case "hangup.byTransfer":
     case "gateway.shutdown":
     case "timer.ring":
     case "timer.connect":

@@ -83,8 +83,9 @@ export type CallEvent =
     }
   | { readonly type: "hangup.byAdder" }
   | { readonly type: "hangup.byModerator" }
-  /** The PBX has connected the phone with somebody else. */
-  | { readonly type: "hangup.byTransfer" }
+  /** The PBX was asked to connect the phone with somebody else: when it then hangs up, it has. */
+  | { readonly type: "transfer.asked" }
+  | { readonly type: "transfer.failed" }
   | { readonly type: "gateway.shutdown" }
   | { readonly type: `timer.${TimerName}` }
   | { readonly type: "release.done"; readonly what: Release };
@@ -296,7 +297,8 @@ export const TRANSITIONS: Readonly<Record<CallStateName, Readonly<Partial<Record
     "timer.maxDuration": end("completed"),
     "hangup.byAdder": end("completed"),
     "hangup.byModerator": end("removed"),
-    "hangup.byTransfer": end("transferred"),
+    "transfer.asked": NOTED,
+    "transfer.failed": NOTED,
   },
   ending: {
     ...UNDONE_WHEN_LATE,

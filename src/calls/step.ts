@@ -39,7 +39,9 @@ const triggerOf = (call: Call, event: CallEvent, nowMs: number): Trigger => {
 
 const outcomeOf = (call: Call, rule: Rule, event: CallEvent): Outcome | undefined => {
   if (rule.outcome !== "of-event") return rule.outcome;
-  if (event.type === "leg.ended") return event.outcome;
+  if (event.type === "leg.ended") {
+    return call.transferring && event.outcome === "completed" ? "transferred" : event.outcome;
+  }
   if (event.type === "rtc.alone") return call.record.direction === "inbound" ? "declined" : "cancelled";
   if (event.type === "timer.ring" && call.record.direction === "inbound") {
     return isPersonal(call) && call.member === "published" ? "no-answer" : "room-unavailable";

@@ -29,6 +29,8 @@ export interface PolicyOptions {
 export interface Policy extends PolicyPort {
   /** True for our own server and for servers that a rule names. Invites from all others are rejected without a word. */
   isKnownServer(server: string): boolean;
+  /** True when some user may dial it. */
+  isDiallable(number: PhoneNumber): boolean;
 }
 
 const glob = (pattern: string): RegExp =>
@@ -107,5 +109,9 @@ export const createPolicy = ({
       if (!allowed) throw refusal(number);
     },
     isKnownServer: (server) => server === ownServer || matchesAny(serverPatterns, server),
+    isDiallable: (number) =>
+      options.rules.some(
+        ({ users = [], servers = [], ...rule }) => users.length + servers.length > 0 && namesNumber(rule, number),
+      ),
   };
 };

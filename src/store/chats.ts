@@ -12,6 +12,8 @@ export interface ChatStore {
   get(room: RoomId): Chat | undefined;
   /** Newest first. */
   between(ghost: GhostUserId, person: UserId): readonly Chat[];
+  /** Newest first. */
+  newest(limit: number): readonly Chat[];
   put(chat: Chat): void;
   remove(room: RoomId): void;
 }
@@ -25,6 +27,7 @@ const chatOf = (row: Record<string, unknown>): Chat => ({
 export const createChatStore = (database: DatabaseSync): ChatStore => {
   const get = database.prepare("SELECT * FROM chats WHERE room_id = ?");
   const between = database.prepare("SELECT * FROM chats WHERE ghost = ? AND user_id = ? ORDER BY position DESC");
+  const newest = database.prepare("SELECT * FROM chats ORDER BY position DESC LIMIT ?");
   const put = database.prepare("INSERT OR REPLACE INTO chats (room_id, ghost, user_id) VALUES (?, ?, ?)");
   const remove = database.prepare("DELETE FROM chats WHERE room_id = ?");
   return {
@@ -33,6 +36,7 @@ export const createChatStore = (database: DatabaseSync): ChatStore => {
       return row === undefined ? undefined : chatOf(row);
     },
     between: (ghost, person) => between.all(ghost, person).map(chatOf),
+    newest: (limit) => newest.all(limit).map(chatOf),
     put: ({ room, ghost, person }) => {
       put.run(room, ghost, person);
     },

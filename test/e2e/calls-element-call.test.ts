@@ -8,8 +8,9 @@ import {
   startElementCallHost,
 } from "../../deploy/lab/element-call/host.ts";
 import { type ElementCallMember, joinElementCall, openElementCall } from "../../deploy/lab/element-call/member.ts";
+import { startPhoneChat } from "../../deploy/lab/phone-chat.ts";
 import { allHear, type Ear, memberEar, phoneEar, phoneRecorded, staysDeaf } from "../support/e2e/audio.ts";
-import { declineRing, startChat, untilNobodyCalls, waitForRing } from "../support/e2e/chats.ts";
+import { declineRing, untilNobodyCalls, waitForRing } from "../support/e2e/chats.ts";
 import { callMemberships, roomMembership } from "../support/e2e/leftovers.ts";
 import { type ApiCall, type Scene, startScene } from "../support/e2e/scene.ts";
 import { until } from "../support/e2e/until.ts";
@@ -146,7 +147,7 @@ test(
     const { lab, alice } = scene;
     const phone = lab.phones["1001"];
     const ghost = lab.gateway.ghost("1001");
-    const roomId = await startChat(scene, alice, ghost, { encrypted: true });
+    const roomId = await startPhoneChat(lab.homeserver, alice, ghost, { encrypted: true });
     await using atAlice = await openElementCall({
       host: hosts.get("compatibility")!,
       user: alice,
@@ -187,6 +188,14 @@ test(
     await says("Outgoing call: it was cancelled.");
     await atAlice.sendMessage("!phone history");
     await says("UTC, 1001: Outgoing call: the line is busy.");
+
+    // The dial pad of Element Web finds the ghost, and then places a legacy call, which is answered in words.
+    const as = { user: alice };
+    const lookUp = "/_matrix/client/v3/thirdparty/user/m.protocol.pstn?m.id.phone=1001";
+    expect(await lab.homeserver.request("GET", lookUp, as)).toMatchObject([{ userid: ghost }]);
+    const legacy = `/_matrix/client/v3/rooms/${encodeURIComponent(roomId)}/send/m.call.invite/legacy`;
+    await lab.homeserver.request("PUT", legacy, { ...as, body: { call_id: "legacy", version: "1", lifetime: 60_000 } });
+    await says("Use Element Call");
     expect((await scene.calls(roomId)).map(({ outcome }) => outcome)).toEqual(["cancelled", "busy", "completed"]);
   },
   TIMEOUT_MS,

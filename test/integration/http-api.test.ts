@@ -26,6 +26,7 @@ describe("calls", () => {
       number: "+33140506070",
       number_class: "national",
       name: null,
+      person: null,
       direction: "outbound",
       state: "alerting",
       outcome: null,

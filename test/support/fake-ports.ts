@@ -275,7 +275,12 @@ export const createFakeWorld = ({ mode }: { readonly mode: "auto" | "manual" }):
           return operation("hangup", removeFrom(legs, leg));
         },
         renewMedia: () => operation("renewMedia", () => LEG_MEDIA),
-        transfer: async (_leg, dialString) => void calls.push(`transfer ${dialString}`),
+        // As the real one: resolves when the PBX has hung up.
+        transfer: async (leg, dialString) => {
+          calls.push(`transfer ${dialString}`);
+          const done = { type: "leg.ended", outcome: "completed", cause: {}, tryNextTrunk: false } as const;
+          dialled.findLast(({ request }) => request.legId === leg)?.fact(done);
+        },
         press: async (_leg, keys) => void calls.push(`press ${keys}`),
         listLegs: async () => [...legs],
       },

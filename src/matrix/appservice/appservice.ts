@@ -6,6 +6,7 @@ import { type CallId, type GhostUserId, type RoomId, type UserId } from "../../i
 import type { Log } from "../../log.ts";
 import { formatNumber } from "../../numbering/format.ts";
 import { parseGhost } from "../../numbering/ghost-id.ts";
+import type { PhoneNumber } from "../../numbering/phone-number.ts";
 import type { NumberPlan } from "../../numbering/number-plan.ts";
 import type { CrossSigning } from "../crypto/cross-signing.ts";
 import { type Homeserver, matrixPath } from "../homeserver.ts";
@@ -31,6 +32,7 @@ import { createMembership } from "./membership.ts";
 import type { Namespace } from "./namespace.ts";
 import { createNotices } from "./notices.ts";
 import { createRemovals } from "./removals.ts";
+import { createThirdParty } from "./third-party.ts";
 import { createAppserviceRouter, type TransactionLog } from "./transactions.ts";
 import { createUnreadableNotice } from "./unreadable-notice.ts";
 import { createUpgrades } from "./upgrades.ts";
@@ -43,7 +45,7 @@ export interface AppserviceDeps {
   readonly hsToken: string;
   readonly botDisplayName: string;
   readonly numberPlan: NumberPlan;
-  readonly policy: PolicyPort & { isKnownServer(server: string): boolean };
+  readonly policy: PolicyPort & { isKnownServer(server: string): boolean; isDiallable(number: PhoneNumber): boolean };
   /** Rooms that phones can dial, and the numbers they dial, as people read them; absent: there are none. */
   readonly dialin?: { readonly conferences: Conferences; readonly numbers: readonly string[] };
   readonly sayAsGhost: (call: CallId, room: RoomId, text: string) => Promise<void>;
@@ -193,6 +195,7 @@ export const createAppservice = (deps: AppserviceDeps): Appservice => {
         await chats.onEvent(event);
       },
       hasUser: createUserQuery({ numberPlan, serverName }),
+      thirdParty: createThirdParty({ numberPlan, serverName, isDiallable: (number) => policy.isDiallable(number) }),
       onMalformed: deps.onMalformedEvents,
       log,
     });

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { stringify } from "yaml";
 import { GHOST_PREFIX } from "../../numbering/ghost-id.ts";
+import { PSTN_PROTOCOL } from "./third-party.ts";
 import { localpartOf, type Namespace } from "./namespace.ts";
 
 export interface RegistrationOptions {
@@ -25,7 +26,7 @@ export interface Registration {
     readonly aliases: readonly [];
     readonly rooms: readonly [];
   };
-  readonly protocols: readonly [];
+  readonly protocols: readonly [typeof PSTN_PROTOCOL];
   readonly "io.element.msc4190": true;
 }
 
@@ -55,7 +56,7 @@ export const createRegistration = ({ namespace, url, asToken, hsToken }: Registr
       aliases: [],
       rooms: [],
     },
-    protocols: [],
+    protocols: [PSTN_PROTOCOL],
     "io.element.msc4190": true,
   };
 };

@@ -4,6 +4,7 @@ import { toGatewayError } from "../../errors.ts";
 import type { Log } from "../../log.ts";
 import { maskGhosts } from "../mask.ts";
 import { parseTransaction, type AppserviceEvent } from "./events.ts";
+import { PSTN_PROTOCOL, type ThirdParty } from "./third-party.ts";
 import { createRoomQueues } from "./room-queues.ts";
 
 /** Ids of transactions that were taken (store/). A homeserver repeats a transaction until it is answered, also after our restart. */
@@ -19,6 +20,7 @@ export interface AppserviceRouterDeps {
   readonly onEvent: (event: AppserviceEvent) => Promise<void>;
   /** Whether this user id is the one of a number. */
   readonly hasUser: (user: string) => boolean;
+  readonly thirdParty: ThirdParty;
   /** How many events of a transaction were malformed. */
   readonly onMalformed: (count: number) => void;
   readonly log: Log;
@@ -87,6 +89,12 @@ export const createAppserviceRouter = (deps: AppserviceRouterDeps): Router => {
     else void notFound(request, response, next);
   });
   router.get("/_matrix/app/v1/rooms/:alias", notFound);
+  router.get(`/_matrix/app/v1/thirdparty/protocol/${PSTN_PROTOCOL}`, (_, response) => {
+    response.json(deps.thirdParty.protocol);
+  });
+  router.get(`/_matrix/app/v1/thirdparty/user/${PSTN_PROTOCOL}`, (request, response) => {
+    response.json(deps.thirdParty.users(request.query));
+  });
   router.post("/_matrix/app/v1/ping", (_, response) => {
     response.json({});
   });

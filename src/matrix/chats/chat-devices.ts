@@ -3,6 +3,7 @@ import { GatewayError, toGatewayError } from "../../errors.ts";
 import type { GhostUserId, RoomId } from "../../ids.ts";
 import { type BotMessage, createBotEvents } from "../appservice/bot-events.ts";
 import { newDeviceId } from "../devices.ts";
+import { LEGACY_CALL_TEXT, refusalOf, watchLegacyCalls } from "./legacy-calls.ts";
 import { maskGhosts } from "../mask.ts";
 import { type GhostDevice, type GhostDeviceDeps, openGhostDevice } from "../rtc/ghost-device.ts";
 import { deleteDevices } from "../rtc/leftovers.ts";
@@ -49,6 +50,15 @@ export const createChatDevices = (deps: ChatDevicesDeps): ChatDevices => {
     log.warn({ code }, `${what}: ${maskGhosts(message)}`);
   };
 
+  const refuseLegacyCall = (chat: ChatAddress, device: string, content: unknown): void => {
+    const refusal = refusalOf(content, device);
+    if (refusal === undefined) return;
+    const told = send(chat, refusal.type, refusal.content).then(() =>
+      send(chat, "m.room.message", { msgtype: "m.notice", body: LEGACY_CALL_TEXT }),
+    );
+    told.catch((error: unknown) => warn("a legacy call was not refused", error));
+  };
+
   const open = async ({ ghost, room }: ChatAddress): Promise<GhostDevice> => {
     const device = await openGhostDevice(deps, { ghost, roomId: room, deviceId: newDeviceId() });
     const { client } = device;
@@ -62,6 +72,8 @@ export const createChatDevices = (deps: ChatDevicesDeps): ChatDevices => {
       onReaction: () => {},
     });
     client.on(ClientEvent.Event, onEvent);
+    const onInvite = (content: unknown): void => refuseLegacyCall({ ghost, room }, client.getDeviceId() ?? "", content);
+    watchLegacyCalls(client, { isOurs: deps.isOurs, onInvite, nowMs: deps.nowMs });
     await device.keysUploaded;
     // Those of an earlier run; nobody reads with them any more.
     deleteDevices(homeserver, { ghost, roomId: room, spare: liveDevices }).catch((error: unknown) =>
@@ -100,20 +112,22 @@ export const createChatDevices = (deps: ChatDevicesDeps): ChatDevices => {
     return device;
   };
 
+  const send: ChatDevices["send"] = async (chat, type, content) => {
+    const device = await deviceOf(chat);
+    await device.room(new AbortController().signal);
+    try {
+      const sent = await device.client.sendEvent(chat.room, type as keyof TimelineEvents, content as never);
+      return sent.event_id;
+    } catch (cause) {
+      throw new GatewayError("HOMESERVER_REFUSED", "The ghost could not write into its chat", { cause });
+    }
+  };
+
   return {
     warm: (chat) => {
       deviceOf(chat).catch((error: unknown) => warn("a ghost has no device in its chat", error));
     },
-    send: async (chat, type, content) => {
-      const device = await deviceOf(chat);
-      await device.room(new AbortController().signal);
-      try {
-        const sent = await device.client.sendEvent(chat.room, type as keyof TimelineEvents, content as never);
-        return sent.event_id;
-      } catch (cause) {
-        throw new GatewayError("HOMESERVER_REFUSED", "The ghost could not write into its chat", { cause });
-      }
-    },
+    send,
     drop,
     close: async () => {
       const closing = [...devices.values()].map(closeDevice);

@@ -19,6 +19,8 @@ export interface ChatStore {
   get(room: RoomId): Chat | undefined;
   /** Newest first. */
   between(ghost: GhostUserId, person: UserId): readonly Chat[];
+  /** Newest first. */
+  newest(limit: number): readonly Chat[];
   put(chat: Chat): void;
   remove(room: RoomId): void;
 }
@@ -40,12 +42,19 @@ export interface Chats {
   between(caller: { readonly ghost: GhostUserId; readonly name: string }, person: UserId): Promise<Chat>;
   /** False when the homeserver knows no device of this user. Rejects with HOMESERVER_*. */
   hasDevice(ghost: GhostUserId, person: UserId): Promise<boolean>;
+  /** Lets the newest chats be read: what is written there now finds a device. */
+  start(): void;
   /** Follows who comes and goes. */
   onEvent(event: AppserviceEvent): void;
 }
 
 /** Synapse's `auto_accept_invites` joins a user a few ms after the invite. */
 const JOIN_TIMEOUT_MS = 1500;
+
+/** About 0.1 s of CPU each. */
+const WARM_AT_START = 20;
+
+const MESSAGES: ReadonlySet<string> = new Set(["m.room.message", "m.room.encrypted"]);
 
 const createdSchema = z.object({ room_id: z.string() });
 const memberSchema = z.object({ membership: z.string() });
@@ -84,29 +93,39 @@ export const createChats = (deps: ChatsDeps): Chats => {
     devices.drop(room);
   };
 
-  /** Whether both are still in it, or the person is invited. */
-  const isAlive = async ({ room, ghost, person }: Chat): Promise<boolean> => {
+  /** The person's membership as the ghost sees it; none where the ghost is not in the room any more. */
+  const membershipOf = async ({ room, ghost, person }: Chat): Promise<string> => {
     try {
       const path = matrixPath("client/v3", "rooms", room, "state", "m.room.member", person);
       const answer = await homeserver.request({ method: "GET", path, as: { userId: ghost } });
-      return ["join", "invite"].includes(memberSchema.parse(answer).membership);
+      return memberSchema.parse(answer).membership;
     } catch (error) {
-      if (error instanceof MatrixError && !error.retryable) return false;
+      if (error instanceof MatrixError && !error.retryable) return "none";
       throw error;
     }
+  };
+
+  /** Resolves with false when the person has not joined in time. Their join may have come before the answer to the request that invited them. */
+  const untilJoined = async (chat: Chat): Promise<boolean> => {
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    joins.set(chat.room, () => resolve(true));
+    membershipOf(chat).then(
+      (membership) => membership === "join" && resolve(true),
+      () => undefined,
+    );
+    const isJoined = await within(promise, JOIN_TIMEOUT_MS, false);
+    joins.delete(chat.room);
+    return isJoined;
   };
 
   const make = async (ghost: GhostUserId, person: UserId): Promise<Chat> => {
     const path = matrixPath("client/v3", "createRoom");
     const answer = await homeserver.request({ method: "POST", path, body: newChat(person), as: { userId: ghost } });
     const room = toRoomId(createdSchema.parse(answer).room_id);
-    const joined = new Promise<boolean>((resolve) => joins.set(room, () => resolve(true)));
     const chat: Chat = { room, ghost, person };
     store.put(chat);
     devices.warm(chat);
-    const isJoined = await within(joined, JOIN_TIMEOUT_MS, false);
-    joins.delete(room);
-    if (!isJoined) {
+    if (!(await untilJoined(chat))) {
       log.warn(
         { roomId: room, userId: person },
         "a person has not joined the chat made for a call: see auto_accept_invites",
@@ -119,7 +138,7 @@ export const createChats = (deps: ChatsDeps): Chats => {
     const { ghost, name } = caller;
     await deps.ensureGhost(ghost, name);
     for (const known of store.between(ghost, person)) {
-      if (await isAlive(known)) return known;
+      if (["join", "invite"].includes(await membershipOf(known))) return known;
       forget(known.room);
     }
     return make(ghost, person);
@@ -154,9 +173,15 @@ export const createChats = (deps: ChatsDeps): Chats => {
       const answer = await homeserver.request({ method: "POST", path, body, as: { userId: ghost } });
       return Object.keys(keysSchema.parse(answer).device_keys[person] ?? {}).length > 0;
     },
+    start: () => {
+      // Oldest first, as the least recently used are closed first.
+      for (const chat of store.newest(WARM_AT_START).toReversed()) devices.warm(chat);
+    },
     onEvent: (event) => {
       const chat = store.get(toRoomId(event.roomId));
       if (chat === undefined) return;
+      // One that is not open (a restart, many other chats) cannot read this message, but the next.
+      if (event.sender === chat.person && MESSAGES.has(event.type)) devices.warm(chat);
       if (event.type === "m.room.tombstone" && event.stateKey === "") forget(chat.room);
       if (event.type === "m.room.member" && event.stateKey !== undefined) {
         try {

@@ -144,6 +144,6 @@ export const createInboundLeg = ({ legId, resources, log, onReleased }: InboundL
 
     renewMedia: media.renew,
     press: resources.press,
-    transfer: resources.transfer,
+    transfer: (dialString) => resources.transfer(dialString, ending.gone),
   };
 };

@@ -26,6 +26,8 @@ export interface LegEnding {
   readonly isEnding: () => boolean;
   /** Set with the last fact. */
   readonly ended: () => LegEnd | undefined;
+  /** Resolves with the last fact. */
+  readonly gone: Promise<void>;
   /** Waits, not for ever, for the channel's end to come as an event. */
   readonly untilGone: () => Promise<void>;
   readonly tell: (fact: LegFact) => void;
@@ -74,6 +76,7 @@ export const createLegEnding = (deps: LegEndingDeps): LegEnding => {
   return {
     isEnding,
     ended: () => ended,
+    gone: gone.promise,
     untilGone,
     end,
     hangup,

@@ -1,5 +1,10 @@
+import { setTimeout as delay } from "node:timers/promises";
+
 import { GatewayError } from "../../errors.ts";
 import type { AriRest } from "./ari-rest.ts";
+
+/** A PBX that takes a REFER hangs up within one or two round trips. */
+const TRANSFER_LIMIT_MS = 5000;
 
 /** Host and port of a SIP URI as Asterisk writes it: `sip:1001@192.0.2.1:5060;transport=tls`, perhaps in angle brackets. */
 export const hostOf = (uri: string): string => {
@@ -12,8 +17,11 @@ export const hostOf = (uri: string): string => {
 export interface PhoneRequests {
   /** Presses keys towards the phone. Rejects with MEDIA_FAILED. */
   readonly press: (keys: string) => Promise<void>;
-  /** REFER to the PBX, which connects the phone with this user part at itself. Rejects with TRUNK_UNAVAILABLE. */
-  readonly transfer: (dialString: string) => Promise<void>;
+  /**
+   * REFER to the PBX, which connects the phone with this user part at itself and then hangs up here (`gone`). Rejects with TRUNK_UNAVAILABLE
+   * when it does not: ARI answers before the PBX has, and tells of no refusal.
+   */
+  readonly transfer: (dialString: string, gone: Promise<void>) => Promise<void>;
 }
 
 export const phoneRequests = (ari: AriRest, channel: string): PhoneRequests => ({
@@ -24,12 +32,19 @@ export const phoneRequests = (ari: AriRest, channel: string): PhoneRequests => (
       throw new GatewayError("MEDIA_FAILED", "Asterisk did not take the keys", { cause });
     }
   },
-  transfer: async (dialString) => {
+  transfer: async (dialString, gone) => {
+    const timer = new AbortController();
     try {
       const pbx = hostOf(await ari.readVariable(channel, "CHANNEL(pjsip,target_uri)"));
       await ari.redirect(channel, `PJSIP/sip:${dialString}@${pbx}`);
+      const tooLate = delay(TRANSFER_LIMIT_MS, undefined, { signal: timer.signal }).then(() => {
+        throw new Error("the phone is still here");
+      });
+      await Promise.race([gone, tooLate]);
     } catch (cause) {
       throw new GatewayError("TRUNK_UNAVAILABLE", "The PBX did not transfer the call.", { cause });
+    } finally {
+      timer.abort();
     }
   },
 });

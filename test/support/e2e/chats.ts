@@ -8,31 +8,6 @@ import { until } from "./until.ts";
 const RING = "org.matrix.msc4075.rtc.notification";
 const DECLINE = "org.matrix.msc4310.rtc.decline";
 
-/** As Element X starts a chat with an id; resolves when the number has accepted. */
-export const startChat = async (
-  scene: Scene,
-  person: LabUser,
-  ghost: string,
-  { encrypted }: { encrypted: boolean },
-): Promise<string> => {
-  const algorithm = { algorithm: "m.megolm.v1.aes-sha2" };
-  const { room_id: roomId } = await scene.lab.homeserver.request<{ room_id: string }>(
-    "POST",
-    "/_matrix/client/v3/createRoom",
-    {
-      user: person,
-      body: {
-        preset: "trusted_private_chat",
-        is_direct: true,
-        invite: [ghost],
-        initial_state: encrypted ? [{ type: "m.room.encryption", state_key: "", content: algorithm }] : [],
-      },
-    },
-  );
-  await scene.waitForRoomMembership({ roomId, ghost, witness: person }, "join");
-  return roomId;
-};
-
 /** Resolves when nobody is in the call of the room. */
 export const untilNobodyCalls = async ({ lab }: Scene, roomId: string, witness: LabUser): Promise<void> => {
   let seen: string[] = [];

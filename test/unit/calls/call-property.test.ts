@@ -89,6 +89,13 @@ const HAPPY: readonly Move[] = [
   ...legMoves({ type: "leg.dtmf", digit: "1" }),
   settleFirst,
   settleFirst,
+  // A person who is called comes, and a phone that has to confirm presses 1.
+  { kind: "rtc", fact: { type: "rtc.accompanied" } },
+  ...legMoves({ type: "leg.dtmf", digit: "1" }),
+  settleFirst,
+  settleFirst,
+  settleFirst,
+  settleFirst,
 ];
 const story = fc
   .tuple(fc.nat({ max: HAPPY.length }), fc.array(move, { maxLength: 40 }))

@@ -68,7 +68,8 @@ const ROWS: Readonly<
   "operation.failed": [failed("prepare")],
   "hangup.byAdder": [{ type: "hangup.byAdder" }],
   "hangup.byModerator": [{ type: "hangup.byModerator" }],
-  "hangup.byTransfer": [{ type: "hangup.byTransfer" }],
+  "transfer.asked": [{ type: "transfer.asked" }],
+  "transfer.failed": [{ type: "transfer.failed" }],
   "gateway.shutdown": [{ type: "gateway.shutdown" }],
   "timer.ring": [{ type: "timer.ring" }],
   "timer.connect": [{ type: "timer.connect" }],
@@ -126,7 +127,8 @@ media.retryLater     .       en       en         =      =      =
 operation.failed     .       en       en         =      =      =
 hangup.byAdder       ED      en       en         en     .      .
 hangup.byModerator   ED      en       en         en     .      .
-hangup.byTransfer    .       .        .          en     .      .
+transfer.asked       .       .        .          =      .      .
+transfer.failed      .       .        .          =      .      .
 gateway.shutdown     ED      en       en         en     .      .
 timer.ring           .       en       .          .      .      .
 timer.connect        .       .        en         .      .      .

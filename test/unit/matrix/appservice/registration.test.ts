@@ -23,7 +23,7 @@ test("the file has exactly what the homeserver needs", () => {
       aliases: [],
       rooms: [],
     },
-    protocols: [],
+    protocols: ["m.protocol.pstn"],
     "io.element.msc4190": true,
   });
 });

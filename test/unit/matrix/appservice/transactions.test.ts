@@ -4,6 +4,7 @@ import type { AddressInfo } from "node:net";
 import express from "express";
 import { afterEach, beforeEach, expect, test } from "@jest/globals";
 import type { AppserviceEvent } from "../../../../src/matrix/appservice/events.ts";
+import { createThirdParty } from "../../../../src/matrix/appservice/third-party.ts";
 import { createAppserviceRouter } from "../../../../src/matrix/appservice/transactions.ts";
 import { createTestLog, type LogLine } from "../../../support/log.ts";
 import { createRecorder, type Recorder } from "../../../support/recorder.ts";
@@ -30,6 +31,11 @@ const start = async (): Promise<World> => {
     transactionLog: { has: (id) => stored.has(id), add: (id) => void stored.add(id) },
     onEvent: (event) => world.handle(event),
     hasUser: (user) => user === "@tel_1001:example.org",
+    thirdParty: createThirdParty({
+      numberPlan: { country: "FR", extensionPatterns: ["1XXX"] },
+      serverName: "example.org",
+      isDiallable: (number) => number.class !== "premium",
+    }),
     onMalformed: (count) => malformed.push(count),
     log,
   });
@@ -165,4 +171,27 @@ test.each([
   expect((await fetch(`${world.url}/_matrix/app/v1/${path}`, request)).status).toBe(status);
   const withoutToken = await fetch(`${world.url}/_matrix/app/v1/${path}`, { method });
   expect(withoutToken.status).toBe(401);
+});
+
+const lookUp = async (path: string): Promise<unknown> =>
+  (await fetch(`${world.url}/_matrix/app/v1/thirdparty/${path}`, { headers: AUTH })).json();
+
+test("the dial pad of Element Web finds the protocol, and the ghost of what was typed", async () => {
+  expect(await lookUp("protocol/m.protocol.pstn")).toMatchObject({
+    user_fields: ["m.id.phone"],
+    instances: [{ network_id: "pstn" }],
+  });
+  const find = (typed: string) => lookUp(`user/m.protocol.pstn?m.id.phone=${encodeURIComponent(typed)}`);
+  expect(await find("01 40 50 60 70")).toEqual([
+    { userid: "@tel_+33140506070:example.org", protocol: "m.protocol.pstn", fields: { "m.id.phone": "+33140506070" } },
+  ]);
+  expect(await find("1001")).toMatchObject([{ userid: "@tel_1001:example.org" }]);
+});
+
+test.each([
+  "user/m.protocol.pstn",
+  "user/m.protocol.pstn?m.id.phone=nobody",
+  "user/m.protocol.pstn?m.id.phone=%2B33899123456",
+])("%s finds nobody", async (path) => {
+  expect(await lookUp(path)).toEqual([]);
 });
