@@ -66,12 +66,9 @@ export const createWorkerHost = (deps: WorkerHostDeps): WorkerHost => {
     const known = conferences.get(roomId);
     if (known !== undefined) return known;
     const conference = createConference({
-      createSfuClient: deps.createSfuClient,
-      connectLeg: deps.connectLeg,
+      ...deps,
       usual,
-      g711As: deps.g711As,
       nowMs: () => clock.nowMs(),
-      log: deps.log,
       onFact: (callId, fact) => send({ type: "fact", callId, fact }),
     });
     conferences.set(roomId, conference);
