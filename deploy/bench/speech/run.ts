@@ -122,7 +122,7 @@ const play = async (lab: Lab, way: Way, path: Path, reference: string, heard: st
 
 /** Prints PESQ of every way on every path; the exit code. */
 export const runSpeech = async (progress: (line: string) => void): Promise<number> => {
-  const score = await installScorer();
+  const score = await installScorer(progress);
   const folder = await mkdtemp(join(tmpdir(), "mrtc-speech-"));
   await using lab = await startLab({ parts: ["livekit"] });
   const reference = join(folder, "reference");
