@@ -1,6 +1,6 @@
 /** One member of the speech bench, in a process of its own: each native library may be in a process once only. */
 import { readFileSync, writeFileSync } from "node:fs";
-import type { Clock } from "../../../src/calls/ports.ts";
+import type { Clock } from "../../../src/clock.ts";
 import { decodeG711, encodeG711 } from "../../../src/media/codecs/g711.ts";
 import { createDecoder } from "../../../src/media/codecs/transcode.ts";
 import { FRAME_MS, samplesPerFrame } from "../../../src/media/frame.ts";
