@@ -235,6 +235,7 @@ const createMedia = ({ config, log, metrics }: Foundation, onLegKey: MediaPoolOp
     maxCallsPerWorker: config.media.maxCallsPerWorker,
     maxJoinsPerWorker: config.media.recycleAfterJoins,
     sfuClient: config.media.sfuClient,
+    g711As: config.media.g711As,
     onWorkerLost: () => metrics.workerRestarted(),
     onCallEnded: (_call, stats) => {
       metrics.callAudio("fromPhone", stats.fromPhone);

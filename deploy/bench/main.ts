@@ -11,12 +11,14 @@ import { describeMachine, isBusy, loadNow } from "./machine.ts";
 import type { Measurement } from "./measurement.ts";
 import { cost } from "./measurements/cost.ts";
 import { crowd } from "./measurements/crowd.ts";
+import { fullConference } from "./measurements/full-conference.ts";
 import { delays } from "./measurements/delay.ts";
 import { dialIn } from "./measurements/dial-in.ts";
 import { keypad } from "./measurements/keypad.ts";
 import { leaks } from "./measurements/leaks.ts";
 import { answer, fresh } from "./measurements/setup.ts";
 import { soak } from "./measurements/soak.ts";
+import { runSpeech } from "./speech/run.ts";
 import { type Engine, ENGINES } from "./stage.ts";
 import { verdictTable } from "./table.ts";
 
@@ -28,17 +30,22 @@ const MEASUREMENTS = {
   keypad,
   delay: delays,
   cost,
+  full: fullConference,
   leaks,
 } as const satisfies Record<string, Measurement>;
 type MeasurementName = keyof typeof MEASUREMENTS;
 const NAMES = Object.keys(MEASUREMENTS) as MeasurementName[];
-/** Without a gateway there is nothing that it could leave behind, and no number to dial. */
-const NEED_GATEWAY = new Set<MeasurementName>(["leaks", "dial-in", "crowd", "keypad"]);
+/** Without a gateway there is nothing that it could leave behind, and no number to dial; the full conference is of Asterisk's phones. */
+const NOT_FOR = {
+  asterisk: [],
+  "livekit-sip": ["full"],
+  "livekit-sip-direct": ["leaks", "dial-in", "crowd", "keypad", "full"],
+} as const satisfies Record<Engine, readonly MeasurementName[]>;
 const measurementsOf = (engine: Engine): readonly MeasurementName[] =>
-  names.filter((name) => engine !== "livekit-sip-direct" || !NEED_GATEWAY.has(name));
+  names.filter((name) => !(NOT_FOR[engine] as readonly MeasurementName[]).includes(name));
 
 const HELP = `npm run bench                      measures all figures and prints them with their bars
-npm run bench -- --check           the bars only (engine asterisk, about 25 minutes); exits 1 and names each that is not met
+npm run bench -- --check           the bars only (engine asterisk, about 30 minutes); exits 1 and names each that is not met
 npm run bench -- --only NAME,...   only these measurements: ${NAMES.join(", ")}
 npm run bench -- --engine NAME     only one of ${ENGINES.join(", ")}; the latter two are for comparison, without
                                    --check they run as well when the real livekit-sip is found
@@ -47,7 +54,8 @@ npm run bench -- --scale 0.1       a tenth of the runs, for a quick look
 npm run bench -- --folder FOLDER   keeps data and logs of the servers in a new folder
 npm run bench -- soak --minutes N  ten phones that come and go for N minutes (60)
 npm run bench -- capacity          CPU per phone with --phones 1,10,30,60,100 of them in one encrypted conference, for
-                                   --clients light,native; --json FILE, --svg FILE`;
+                                   --clients light,native; --json FILE, --svg FILE
+npm run bench -- speech            how speech sounds after the way through the SFU, with loss and jitter on it (PESQ)`;
 
 const fail = (message: string): never => {
   console.error(`${message}\n${HELP}`);
@@ -84,7 +92,7 @@ if (options.help) {
   process.exit(0);
 }
 const [command] = options.positionals;
-const COMMANDS = new Set([undefined, "soak", "capacity"]);
+const COMMANDS = new Set([undefined, "soak", "capacity", "speech"]);
 if (options.positionals.length > 1 || !COMMANDS.has(command)) fail(`There is no "${command}".`);
 const positive = (name: string, text: string): number => {
   const value = Number(text);
@@ -211,5 +219,5 @@ for (const [signal, code] of [
   ["SIGTERM", 143],
 ] as const)
   process.once(signal, () => process.exit(code));
-const RUN = { soak: () => soak(minutes, progress), capacity, all: run };
-process.exit(await RUN[command === "soak" || command === "capacity" ? command : "all"]());
+const RUN = { soak: () => soak(minutes, progress), capacity, speech: () => runSpeech(progress), all: run };
+process.exit(await RUN[command === "soak" || command === "capacity" || command === "speech" ? command : "all"]());

@@ -8,7 +8,7 @@ import type { Leg, LegEvents } from "./legs/port.ts";
 import { createListener } from "./listener.ts";
 import { createMixer } from "./mixer.ts";
 import { createPhone, type Phone } from "./phone.ts";
-import { createPhoneSfu, type UsualCodec } from "./phone-sfu.ts";
+import { createPhoneSfu, type G711As, type UsualCodec } from "./phone-sfu.ts";
 import { createRoster } from "./roster.ts";
 import type { CreateSfuClient } from "./sfu/port.ts";
 import type { CallAudioStats } from "./stats.ts";
@@ -17,6 +17,7 @@ export interface ConferenceDeps {
   readonly createSfuClient: CreateSfuClient;
   readonly connectLeg: (media: LegMedia, events: LegEvents) => Promise<Leg>;
   readonly usual: UsualCodec;
+  readonly g711As: G711As;
   readonly nowMs: () => number;
   readonly log: Log;
   readonly onFact: (callId: string, fact: WorkerFact) => void;

@@ -20,6 +20,7 @@ export interface Mixer {
 export const createMixer = (samples: number): Mixer => {
   const sum = new Int32Array(samples);
   const output = new Int16Array(samples);
+  const silence = new Int16Array(samples);
   return {
     clear() {
       sum.fill(0);
@@ -29,7 +30,9 @@ export const createMixer = (samples: number): Mixer => {
     },
     without(own, extra) {
       for (let i = 0; i < samples; i++) {
-        output[i] = softLimit(sum[i]! - (own === undefined ? 0 : own[i]!) + (extra === undefined ? 0 : extra[i]!));
+        const value = sum[i]! - (own ?? silence)[i]! + (extra ?? silence)[i]!;
+        // Inside the loop almost always, and then without a call and without leaving whole numbers.
+        output[i] = value <= KNEE && value >= -KNEE ? value : softLimit(value);
       }
       return output;
     },

@@ -14,6 +14,12 @@ export interface UsualCodec {
   codec: TrackCodec;
 }
 
+export const G711_AS = ["g711", "opus"] as const;
+/** How the SFU gets the voice of a G.711 phone: unchanged, or encoded once as Opus, whose FEC survives a lossy path. */
+export type G711As = (typeof G711_AS)[number];
+
+export const parseG711As = (text: string | undefined): G711As => G711_AS.find((choice) => choice === text) ?? "g711";
+
 export interface PhoneSfuDeps {
   readonly createSfuClient: CreateSfuClient;
   readonly listener: Listener;
@@ -21,6 +27,8 @@ export interface PhoneSfuDeps {
   readonly wants: (identity: string) => boolean;
   /** Codec of the last leg of this worker: most likely the next phone's as well, whatever its room. */
   readonly usual: UsualCodec;
+  readonly g711As: G711As;
+  readonly nowMs: () => number;
   readonly log: Log;
   readonly onFact: (callId: string, fact: WorkerFact) => void;
 }
@@ -40,7 +48,8 @@ export interface PhoneSfu {
   close(client: SfuClient | undefined): Promise<void>;
 }
 
-const trackCodecFor = (leg: Leg): TrackCodec => (leg.format.codec === "slin" ? "opus" : leg.format.codec);
+const trackCodecFor = ({ format }: Leg, g711As: G711As): TrackCodec =>
+  format.codec === "slin" || g711As === "opus" ? "opus" : format.codec;
 
 interface Connection {
   readonly session: JoinSession;
@@ -48,13 +57,13 @@ interface Connection {
 }
 
 export const createPhoneSfu = (deps: PhoneSfuDeps): PhoneSfu => {
-  const { listener, usual, log, onFact } = deps;
+  const { listener, usual, g711As, log, onFact } = deps;
   const connections = new WeakMap<Phone, Connection>();
   const ownKeys = new WeakMap<Phone, MediaKey>();
 
   const open = (session: JoinSession, phone: Phone): SfuClient => {
     const { callId } = session;
-    const codec = phone.leg === undefined ? usual.codec : trackCodecFor(phone.leg);
+    const codec = phone.leg === undefined ? usual.codec : trackCodecFor(phone.leg, g711As);
     connections.set(phone, { session, codec });
     let interruption: NodeJS.Timeout | undefined;
     const lost = (message: string): void => {
@@ -102,7 +111,10 @@ export const createPhoneSfu = (deps: PhoneSfuDeps): PhoneSfu => {
     if (ownKey?.identity === session.identity) client.setKey(ownKey);
     try {
       await close(old);
+      const startedAtMs = deps.nowMs();
       await client.connect();
+      const connectMs = Math.round(deps.nowMs() - startedAtMs);
+      log.info({ callId: session.callId, connectMs }, "the SFU is joined");
     } catch (error) {
       if (phone.track.sfu === client) phone.track.sfu = undefined;
       await client.close();
@@ -118,7 +130,7 @@ export const createPhoneSfu = (deps: PhoneSfuDeps): PhoneSfu => {
     async fitLeg(phone) {
       const connection = connections.get(phone);
       if (connection === undefined || phone.leg === undefined || phone.track.sfu === undefined) return;
-      const codec = trackCodecFor(phone.leg);
+      const codec = trackCodecFor(phone.leg, g711As);
       usual.codec = codec;
       if (codec === connection.codec || (codec !== "opus" && connection.codec !== "opus")) return;
       log.info(

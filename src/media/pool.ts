@@ -7,19 +7,22 @@ import { createKeyStore } from "./key-store.ts";
 import { createLobbyPool } from "./lobby-pool.ts";
 import type { LobbyPort } from "./lobby-port.ts";
 import { createMembers } from "./members.ts";
+import type { G711As } from "./phone-sfu.ts";
 import type { SfuClientChoice } from "./sfu/choose.ts";
 import type { CallAudioStats } from "./stats.ts";
-import { type Request, startWorkerProcess } from "./worker-process.ts";
+import { type Request, startWorkerProcess, type WorkerOptions } from "./worker-process.ts";
 import { createWorkerSet, type Worker, type WorkerInfo } from "./worker-set.ts";
 
 export interface MediaPoolOptions {
   readonly log: Log;
-  /** Calls that one worker carries; the 31st call of a room gets a second worker and hears the others through the SFU. */
+  /** Calls that one worker carries; the 61st call of a room gets a second worker and hears the others through the SFU. */
   readonly maxCallsPerWorker?: number;
   /** Joins after which a worker takes no new room and ends with its last call: rtc-node keeps 0.5 MB per room it was in. */
   readonly maxJoinsPerWorker?: number;
   /** Which library the workers join the SFU with; default: `auto`. */
   readonly sfuClient?: SfuClientChoice;
+  /** Default: `g711`, unchanged. */
+  readonly g711As?: G711As;
   readonly pingIntervalMs?: number;
   readonly missedPings?: number;
   /** The last figures of a call that left or whose worker died: for the log line and the metrics of its end. */
@@ -60,6 +63,15 @@ const controlsOf = (ask: (request: Extract<Request, { callId: string }>) => Prom
   stopMusic: (callId: CallId) => ask({ type: "stopMusic", callId }),
 });
 
+const workerOptionsOf = (options: MediaPoolOptions): Omit<WorkerOptions, "events"> => ({
+  entry: options.workerEntry ?? WORKER_ENTRY,
+  sfuClient: options.sfuClient ?? "auto",
+  g711As: options.g711As ?? "g711",
+  log: options.log,
+  pingIntervalMs: options.pingIntervalMs ?? 1000,
+  missedPings: options.missedPings ?? 5,
+});
+
 interface Call {
   readonly worker: Worker;
   readonly roomId: RoomId;
@@ -95,15 +107,11 @@ export const createMediaPool = (options: MediaPoolOptions): MediaPool => {
   };
 
   const workers = createWorkerSet({
-    maxCallsPerWorker: options.maxCallsPerWorker ?? 30,
+    maxCallsPerWorker: options.maxCallsPerWorker ?? 60,
     maxJoinsPerWorker: options.maxJoinsPerWorker ?? 200,
     start: (onExit) =>
       startWorkerProcess({
-        entry: options.workerEntry ?? WORKER_ENTRY,
-        sfuClient: options.sfuClient ?? "auto",
-        log,
-        pingIntervalMs: options.pingIntervalMs ?? 1000,
-        missedPings: options.missedPings ?? 5,
+        ...workerOptionsOf(options),
         events: {
           onFact: (callId, fact) => calls.get(callId as CallId)?.onFact(fact),
           onLobbyFact: (callId, fact) => lobby.onFact(callId as CallId, fact),

@@ -7,7 +7,7 @@ import { FRAME_MS } from "./frame.ts";
 import type { FromWorker, ToWorker, WorkerRequest } from "./ipc.ts";
 import type { Leg, LegEvents } from "./legs/port.ts";
 import { createLobby, type Lobby } from "./lobby.ts";
-import type { UsualCodec } from "./phone-sfu.ts";
+import type { G711As, UsualCodec } from "./phone-sfu.ts";
 import type { CreateSfuClient } from "./sfu/port.ts";
 import { startTicker, type Ticker } from "./tick.ts";
 
@@ -19,6 +19,7 @@ export interface WorkerHostDeps {
   readonly clock: Clock;
   readonly createSfuClient: CreateSfuClient;
   readonly connectLeg: (media: LegMedia, events: LegEvents) => Promise<Leg>;
+  readonly g711As: G711As;
   readonly send: (message: FromWorker) => void;
   readonly log: Log;
 }
@@ -39,7 +40,7 @@ export const createWorkerHost = (deps: WorkerHostDeps): WorkerHost => {
     connectLeg: deps.connectLeg,
     onFact: (callId, fact) => send({ type: "lobbyFact", callId, fact }),
   });
-  const usual: UsualCodec = { codec: "alaw" };
+  const usual: UsualCodec = { codec: deps.g711As === "opus" ? "opus" : "alaw" };
   let ticker: Ticker | undefined;
   let statsDueMs = 0;
 
@@ -65,11 +66,9 @@ export const createWorkerHost = (deps: WorkerHostDeps): WorkerHost => {
     const known = conferences.get(roomId);
     if (known !== undefined) return known;
     const conference = createConference({
-      createSfuClient: deps.createSfuClient,
-      connectLeg: deps.connectLeg,
+      ...deps,
       usual,
       nowMs: () => clock.nowMs(),
-      log: deps.log,
       onFact: (callId, fact) => send({ type: "fact", callId, fact }),
     });
     conferences.set(roomId, conference);

@@ -1,5 +1,6 @@
 /**
- * Entry of a media worker: a child process of the gateway with its own native WebRTC library, chosen by its only argument. Audio never leaves it except to
+ * Entry of a media worker: a child process of the gateway with its own native WebRTC library, chosen by its first argument; the second says
+ * how G.711 goes to the SFU. Audio never leaves it except to
  * the phone and to the SFU; with the gateway it exchanges small messages (ipc.ts). It ends when the gateway does.
  */
 import type { Clock } from "../clock.ts";
@@ -7,6 +8,7 @@ import type { Log, LogFields } from "../log.ts";
 import { type FromWorker, parseToWorker } from "./ipc.ts";
 import { connectAsteriskLeg } from "./legs/asterisk-websocket.ts";
 import { connectLivekitRoomLeg } from "./legs/livekit-room.ts";
+import { parseG711As } from "./phone-sfu.ts";
 import { loadSfuClients, parseSfuClientChoice } from "./sfu/choose.ts";
 import { createWorkerHost } from "./worker-host.ts";
 
@@ -49,6 +51,7 @@ const host = createWorkerHost({
   send,
   log,
   createSfuClient,
+  g711As: parseG711As(process.argv[3]),
   connectLeg: (media, events) =>
     media.kind === "asterisk-websocket"
       ? connectAsteriskLeg(media, events)

@@ -14,12 +14,17 @@ export const SFU_CLIENTS = ["light", "native"] as const;
 export type SfuClientName = (typeof SFU_CLIENTS)[number];
 
 /** Shares of one core in %, per phone, with everything fixed divided among the phones. */
-export interface CapacityRow {
-  readonly client: SfuClientName;
-  readonly phones: number;
+export interface Shares {
   readonly gateway: number;
   readonly asterisk: number;
   readonly sfu: number;
+}
+
+/** The shares are the medians of `windows`. */
+export interface CapacityRow extends Shares {
+  readonly client: SfuClientName;
+  readonly phones: number;
+  readonly windows: readonly Shares[];
   /** Of the whole machine: PBX, telephones and members included. */
   readonly machineBusyPercent: number;
   readonly memoryMbPerPhone: number;
@@ -34,6 +39,10 @@ export interface CapacityOptions {
   readonly client: SfuClientName;
   /** Ascending. */
   readonly counts: readonly number[];
+  /** How often the CPU of each count after the first is measured; default 1. */
+  readonly windows?: number;
+  /** Goes on to the next count also when the quality is not held. */
+  readonly goesOn?: boolean;
   readonly folder?: string;
   readonly progress: (line: string) => void;
 }
@@ -83,7 +92,6 @@ const machineTimes = (): { busy: number; all: number } =>
 /** Everything that is counted in a window in which all phones talk. */
 const measureWindow = async (lab: Lab, calls: readonly Call[]) => {
   const shares = sharesOf(lab);
-  await delay(SETTLE_MS);
   const before = { atMs: nowMs(), machine: machineTimes(), shares: shares.now() };
   const packets = calls.map(({ phone }) => phone.packets());
   await delay(WINDOW_MS);
@@ -103,8 +111,25 @@ const measureWindow = async (lab: Lab, calls: readonly Call[]) => {
   };
 };
 
+/** Several windows as one: medians of what is a share, the worst of what was heard, the memory of the end. */
+const measureWindows = async (lab: Lab, calls: readonly Call[], count: number) => {
+  await delay(SETTLE_MS);
+  const windows: Awaited<ReturnType<typeof measureWindow>>[] = [];
+  while (windows.length < count) windows.push(await measureWindow(lab, calls));
+  const middle = (part: keyof Shares | "machineBusyPercent"): number => median(windows.map((window) => window[part]));
+  return {
+    gateway: middle("gateway"),
+    asterisk: middle("asterisk"),
+    sfu: middle("sfu"),
+    windows: windows.map(({ gateway, asterisk, sfu }): Shares => ({ gateway, asterisk, sfu })),
+    machineBusyPercent: middle("machineBusyPercent"),
+    leastHeardPercent: Math.min(...windows.map((window) => window.leastHeardPercent)),
+    memoryMb: windows.at(-1)!.memoryMb,
+  };
+};
+
 export const measureCapacity = async (options: CapacityOptions): Promise<CapacityRow[]> => {
-  const { client, counts, progress, folder } = options;
+  const { client, counts, progress, folder, windows = 1, goesOn = false } = options;
   await using scope = new AsyncDisposableStack();
   const most = counts.at(-1)!;
   const conference = await openGatewayConference(scope, {
@@ -168,7 +193,7 @@ export const measureCapacity = async (options: CapacityOptions): Promise<Capacit
       progress(`${phones} phones could not be reached: ${String(error).split("\n")[0]}`);
       break;
     }
-    const { memoryMb, ...window } = await measureWindow(lab, calls);
+    const { memoryMb, ...measured } = await measureWindows(lab, calls, rows.length === 0 ? 1 : windows);
     if (rows.length === 0) firstMemoryMb = memoryMb;
     const delays = await measureDelay().catch((error: unknown) => {
       progress(`the delay could not be measured: ${String(error).split("\n")[0]}`);
@@ -177,7 +202,7 @@ export const measureCapacity = async (options: CapacityOptions): Promise<Capacit
     const row: CapacityRow = {
       client,
       phones,
-      ...window,
+      ...measured,
       memoryMbPerPhone: rows.length === 0 ? Number.NaN : (memoryMb - firstMemoryMb) / (phones - counts[0]!),
       delayInMs: delays.in,
       delayOutMs: delays.out,
@@ -186,7 +211,7 @@ export const measureCapacity = async (options: CapacityOptions): Promise<Capacit
     progress(
       `${client}: ${JSON.stringify(row, (_, value) => (typeof value === "number" ? Number(value.toFixed(2)) : value))}`,
     );
-    if (!isGood(row)) {
+    if (!isGood(row) && !goesOn) {
       progress(`with ${phones} phones the quality is not held any more: no more are added`);
       break;
     }

@@ -1,4 +1,5 @@
 /** How long it takes to set a call up: request, INVITE, answer, first audio both ways. */
+import { readFile } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
 import { nowMs } from "../../lab/member/hearing.ts";
 import { type Measurement, type MeasurementContext, runs, startStage } from "../measurement.ts";
@@ -21,9 +22,16 @@ const waitForKey = async (stage: Stage, kind: "young" | "old"): Promise<void> =>
   if (age > YOUNG_KEY_MS) await (await stage.call({ ringMs: 0 })).end();
 };
 
+/** How long the gateway took to join the SFU, of all its calls so far. */
+const sfuConnections = async ({ lab, engine }: Stage): Promise<number[]> => {
+  if (engine === "livekit-sip-direct") return [];
+  const log = await readFile(lab.log("gateway"), "utf8");
+  return [...log.matchAll(/"connectMs":(\d+)/g)].map(([, ms]) => Number(ms));
+};
+
 /** A number that rings: how soon audio passes after the answer. */
 export const answer: Measurement = {
-  bars: ["invite", "answer-in", "answer-out"],
+  bars: ["invite", "answer-in", "answer-out", "sfu-connection"],
   run: async (context) => {
     await using stage = await startStage(context);
     const samples = { invite: [] as number[], "answer-in": [] as number[], "answer-out": [] as number[] };
@@ -38,7 +46,7 @@ export const answer: Measurement = {
       context.progress(`answer ${i + 1}: ${last(samples)}`);
       await call.end();
     }
-    return samples;
+    return { ...samples, "sfu-connection": await sfuConnections(stage) };
   },
 };
 

@@ -193,8 +193,12 @@ export const media = z
       oneOf(["auto", "light", "native"]).default("auto"),
       "How phones join the SFU. light: libdatachannel, a tenth of the CPU, UDP only; native: libwebrtc, also over TURN and TLS; auto: light, and native where that does not work.",
     ),
+    g711_as: key(
+      oneOf(["g711", "opus"]).default("g711"),
+      "How the SFU gets the voice of a G.711 phone. g711: unchanged; opus: encoded once, with forward error correction for networks that lose packets (docs/capacity.md).",
+    ),
     max_calls_per_worker: key(
-      wholeNumber(1, 200).default(30),
+      wholeNumber(1, 200).default(60),
       "Phones in one media worker process. Phones of one room stay together as long as they fit.",
     ),
     recycle_after_joins: key(

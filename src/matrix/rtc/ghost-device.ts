@@ -1,18 +1,20 @@
 import { ClientEvent, Filter, type MatrixClient, type Room } from "matrix-js-sdk";
 import { GatewayError } from "../../errors.ts";
-import type { DeviceId, GhostUserId, RoomId } from "../../ids.ts";
+import { type DeviceId, type GhostUserId, type RoomId, type UserId, userId as toUserId } from "../../ids.ts";
 import type { Log } from "../../log.ts";
 import { createMasqueradingClient } from "../client.ts";
 import type { CrossSigning } from "../crypto/cross-signing.ts";
 import { createSigningFetch } from "../crypto/signing-fetch.ts";
 import { deleteDevice, ensureDevice } from "../devices.ts";
 import type { Homeserver } from "../homeserver.ts";
-import { repairEncryptedStickyEvents, uploadDeviceKeysNow } from "./sdk-workarounds.ts";
+import { followDevicesOf, repairEncryptedStickyEvents, uploadDeviceKeysNow } from "./sdk-workarounds.ts";
 
 export interface GhostDeviceDeps {
   readonly homeserver: Homeserver;
   readonly crossSigning: CrossSigning;
   readonly log: Log;
+  /** Ghosts need nothing of each other's devices: no media keys pass between them. */
+  readonly isGhost: (user: UserId) => boolean;
   /** Devices of running sessions: `cleanUp` spares them. */
   readonly liveDevices: Set<DeviceId>;
 }
@@ -98,7 +100,7 @@ export const openGhostDevice = async (
   deps: GhostDeviceDeps,
   { ghost, roomId, deviceId: device }: GhostDeviceRequest,
 ): Promise<GhostDevice> => {
-  const { homeserver, crossSigning, log, liveDevices } = deps;
+  const { homeserver, crossSigning, log, isGhost, liveDevices } = deps;
   liveDevices.add(device);
   const identity = crossSigning.identityOf(ghost);
   // Awaited with the key upload below; its failure must not be an unhandled one until then.
@@ -134,6 +136,7 @@ export const openGhostDevice = async (
   });
   try {
     await client.initRustCrypto({ useIndexedDB: false });
+    followDevicesOf(client, (user) => !isGhost(toUserId(user)));
     const keysUploaded = identity.then(() => uploadKeys(client, () => uploaded));
     keysUploaded.catch(() => {});
     await client.startClient({ initialSyncLimit: 1, filter: roomFilter(ghost, roomId), disablePresence: true });

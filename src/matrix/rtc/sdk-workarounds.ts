@@ -6,7 +6,11 @@ import { Room, type MatrixClient, type MatrixEvent } from "matrix-js-sdk";
 import type { MatrixRTCSession } from "matrix-js-sdk/lib/matrixrtc/index.js";
 
 interface CryptoInternals {
-  readonly olmMachine: { readonly userId: object; queryKeysForUsers(users: object[]): unknown };
+  readonly olmMachine: {
+    readonly userId: object;
+    queryKeysForUsers(users: object[]): unknown;
+    updateTrackedUsers(users: object[]): Promise<void>;
+  };
   readonly outgoingRequestsManager: {
     doProcessOutgoingRequests(): Promise<void>;
     readonly outgoingRequestProcessor: { makeOutgoingRequest(request: unknown): Promise<void> };
@@ -36,6 +40,17 @@ export const queryDeviceKeysNow = async (client: MatrixClient, users: readonly s
   const UserId = olmMachine.userId.constructor as new (user: string) => object;
   const request = olmMachine.queryKeysForUsers(users.map((user) => new UserId(user)));
   await outgoingRequestsManager.outgoingRequestProcessor.makeOutgoingRequest(request);
+};
+
+/**
+ * Follows the devices of these users only. The SDK follows those of everybody in an encrypted room: with N phones in a call, each one that joins
+ * would cost N requests and the checking of N devices' signatures, which nobody needs (half of the gateway's CPU at 25 phones).
+ */
+export const followDevicesOf = (client: MatrixClient, isWanted: (user: string) => boolean): void => {
+  const { olmMachine } = cryptoInternals(client);
+  const follow = olmMachine.updateTrackedUsers.bind(olmMachine);
+  // oxlint-disable-next-line typescript/no-base-to-string -- a UserId of the WebAssembly module, whose toString gives the id.
+  olmMachine.updateTrackedUsers = (users) => follow(users.filter((user) => isWanted(String(user))));
 };
 
 /**

@@ -24,7 +24,6 @@ export interface GhostSessionDeps extends GhostDeviceDeps {
   /** Registers the ghost and keeps its profile. */
   readonly ensureGhost: (ghost: GhostUserId, displayName: string) => Promise<void>;
   readonly inviteAsBot: (room: RoomId, ghost: GhostUserId) => Promise<void>;
-  readonly isGhost: (user: UserId) => boolean;
   /** Whether the homeserver has delayed events (MSC4140) and allows a delay of 18 s, as found at start. */
   readonly delayedEventsSupported: () => boolean;
   readonly stickyMembers?: StickyMembers;

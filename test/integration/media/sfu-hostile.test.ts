@@ -15,7 +15,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from "@j
 import { hears, OTHER_HZ, startTalk, TONE_HZ } from "../../support/media/sfu-talk.ts";
 import { eventually } from "../../support/media/scene.ts";
 import { type SfuRoom, startSfuRoom } from "../../support/media/sfu-room.ts";
-import { startSignallingRelay, startSocketServer } from "../../support/media/signalling-relay.ts";
+import { startSignallingRelay, startSocketServer } from "../../../deploy/lab/network/signalling-relay.ts";
 
 jest.setTimeout(60_000);
 

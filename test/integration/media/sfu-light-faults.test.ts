@@ -5,7 +5,7 @@ import { hears, OTHER_HZ, startTalk } from "../../support/media/sfu-talk.ts";
 import { eventually } from "../../support/media/scene.ts";
 import type { SfuMember } from "../../support/media/sfu-member.ts";
 import { type SfuRoom, startSfuRoom, startSignallingProxy } from "../../support/media/sfu-room.ts";
-import { startSignallingRelay } from "../../support/media/signalling-relay.ts";
+import { startSignallingRelay } from "../../../deploy/lab/network/signalling-relay.ts";
 
 jest.setTimeout(60_000);
 

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, jest, test } from "@jest/globals";
 
-import { type LossyRelay, startLossyRelay } from "../../support/media/lossy-relay.ts";
+import { type LossyRelay, startLossyRelay } from "../../../deploy/lab/network/lossy-relay.ts";
 import { HEARD_DBFS, hears, OTHER_HZ, startTalk } from "../../support/media/sfu-talk.ts";
 import { eventually } from "../../support/media/scene.ts";
 import type { SfuMember } from "../../support/media/sfu-member.ts";

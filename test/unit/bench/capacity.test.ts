@@ -10,6 +10,7 @@ const row = (phones: number, gateway: number, more: Partial<CapacityRow> = {}): 
   gateway,
   asterisk: 1,
   sfu: 0.5,
+  windows: [{ gateway, asterisk: 1, sfu: 0.5 }],
   machineBusyPercent: 50,
   memoryMbPerPhone: 1.25,
   leastHeardPercent: 99.9,

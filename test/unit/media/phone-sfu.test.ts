@@ -16,7 +16,7 @@ afterEach(() => {
 });
 
 /** A phone whose SFU connections are up at once; `events` are those of its newest connection. */
-const createRun = async () => {
+const createRun = async (g711As: "g711" | "opus" = "g711") => {
   const facts: WorkerFact[] = [];
   const opened: SfuEvents[] = [];
   /** Codec and keys of each connection. */
@@ -39,7 +39,9 @@ const createRun = async () => {
     },
     listener: createListener(8000, nowMs),
     wants: () => false,
-    usual: { codec: "alaw" },
+    usual: { codec: g711As === "opus" ? "opus" : "alaw" },
+    g711As,
+    nowMs: () => 0,
     log: createTestLog().log,
     onFact: (_callId, fact) => facts.push(fact),
   });
@@ -114,4 +116,12 @@ test("a wideband leg joins the SFU again with Opus, with the key it had, and onl
   ]);
   await attach({ codec: "alaw" });
   expect(tracks.at(-1)?.codec).toBe("alaw");
+});
+
+test("where G.711 goes out as Opus, no leg needs a new connection, and none is published unchanged", async () => {
+  const { tracks, attach, rejoin } = await createRun("opus");
+  await attach({ codec: "ulaw" });
+  await attach({ codec: "slin", sampleRateHz: 16000 });
+  await rejoin();
+  expect(tracks.map(({ codec }) => codec)).toEqual(["opus", "opus"]);
 });

@@ -21,6 +21,21 @@ interface KnownTrack extends RemoteTrack {
   incoming: Incoming;
 }
 
+/** What is kept of a participant: every connection keeps all of them, so of a hundred phones each has a hundred. */
+interface Participant {
+  readonly sid: string;
+  readonly identity: string;
+  readonly audio: readonly Pick<TrackInfo, "sid" | "muted" | "encryption">[];
+}
+
+const audioOf = ({ sid, identity, tracks }: ParticipantInfo): Participant => ({
+  sid,
+  identity,
+  audio: tracks
+    .filter(({ type, sid: trackId }) => type === TrackType.AUDIO && trackId !== "")
+    .map(({ sid: trackId, muted, encryption }) => ({ sid: trackId, muted, encryption })),
+});
+
 export interface RemoteTracksOptions extends SfuClientOptions {
   readonly clock: Clock;
   readonly keys: FrameKeys;
@@ -74,13 +89,13 @@ export const createRemoteTracks = (options: RemoteTracksOptions): RemoteTracks =
   const { address, events } = options;
   const tracks = new Map<string, KnownTrack>();
   const trackOfMid = new Map<string, string>();
-  const participants = new Map<string, ParticipantInfo>();
+  const participants = new Map<string, Participant>();
   let ownSid = "";
   let injectedTrailer: Uint8Array = new Uint8Array();
   let listening = false;
 
   const isSubscribed = (trackId: string): boolean => [...trackOfMid.values()].includes(trackId);
-  const add = (info: TrackInfo, participant: ParticipantInfo): KnownTrack => {
+  const add = (info: Participant["audio"][number], participant: Participant): KnownTrack => {
     const trackId = info.sid;
     // In an encrypted room a track in clear is not from a member: whoever runs the SFU could have injected it. Never heard.
     const inClear = address.encrypted && info.encryption !== Encryption_Type.GCM;
@@ -112,8 +127,7 @@ export const createRemoteTracks = (options: RemoteTracksOptions): RemoteTracks =
     tracks.delete(remote.trackId);
     events.onTrackEnded(remote);
   };
-  const reviewTrack = (info: TrackInfo, participant: ParticipantInfo): void => {
-    if (info.type !== TrackType.AUDIO || info.sid === "") return;
+  const reviewTrack = (info: Participant["audio"][number], participant: Participant): void => {
     const known = tracks.get(info.sid);
     if (!options.wants(participant.identity)) {
       forget(known);
@@ -123,9 +137,9 @@ export const createRemoteTracks = (options: RemoteTracksOptions): RemoteTracks =
     remote.muted = info.muted;
     remote.subscription.want(listening && !remote.inClear);
   };
-  const reviewParticipant = (participant: ParticipantInfo): void => {
-    for (const info of participant.tracks) reviewTrack(info, participant);
-    const published = new Set(participant.tracks.map(({ sid }) => sid));
+  const reviewParticipant = (participant: Participant): void => {
+    for (const info of participant.audio) reviewTrack(info, participant);
+    const published = new Set(participant.audio.map(({ sid }) => sid));
     for (const remote of tracks.values()) {
       if (remote.participantSid === participant.sid && !published.has(remote.trackId)) forget(remote);
     }
@@ -141,14 +155,17 @@ export const createRemoteTracks = (options: RemoteTracksOptions): RemoteTracks =
       injectedTrailer = trailer;
     },
     update(changed) {
-      for (const participant of changed) {
-        const { sid, state } = participant;
+      for (const info of changed) {
+        const { sid } = info;
         if (sid === "" || sid === ownSid) continue;
-        const isGone = state === ParticipantInfo_State.DISCONNECTED;
-        if (isGone) participants.delete(sid);
-        else participants.set(sid, participant);
-        if (isGone) for (const remote of tracks.values()) if (remote.participantSid === sid) forget(remote);
-        if (!isGone) reviewParticipant(participant);
+        if (info.state === ParticipantInfo_State.DISCONNECTED) {
+          participants.delete(sid);
+          for (const remote of tracks.values()) if (remote.participantSid === sid) forget(remote);
+        } else {
+          const participant = audioOf(info);
+          participants.set(sid, participant);
+          reviewParticipant(participant);
+        }
       }
     },
     unpublished: (trackId) => forget(tracks.get(trackId)),

@@ -71,8 +71,20 @@ const joinAddress = (sfuUrl: string, request: JoinRequest): string => {
   return address.href;
 };
 
-/** Undefined for what is no message of LiveKit's. */
+/**
+ * Who speaks and how well everybody is heard: the SFU tells every participant of every other one, several times a second. No phone shows
+ * it, and reading it would grow with the square of the phones. By its first byte: a field below 16, length-delimited.
+ */
+const UNREAD: ReadonlySet<number> = new Set(
+  SignalResponse.fields
+    .list()
+    .filter(({ localName }) => localName === "speakersChanged" || localName === "connectionQuality")
+    .map(({ no }) => (no << 3) | 2),
+);
+
+/** Undefined for what is no message of LiveKit's, and for what nobody here needs. */
 export const parseServerMessage = (data: Uint8Array): ServerMessage | undefined => {
+  if (UNREAD.has(data[0] ?? 0)) return undefined;
   try {
     const { message } = SignalResponse.fromBinary(data);
     return message.case === undefined ? undefined : message;

@@ -10,6 +10,8 @@ export interface Path {
   loss: number;
   /** Up to so much later than it could be, evenly distributed: packets overtake each other. */
   jitterMs: number;
+  /** That much later in any case. */
+  delayMs: number;
 }
 
 /** A bad network between one client and the SFU: its UDP goes through here, because the candidates it is told are changed. */
@@ -28,7 +30,7 @@ const bind = async (socket: Socket): Promise<void> =>
 const isMedia = (packet: Buffer): boolean => packet[0]! >= 128 && packet[0]! < 192;
 
 export const startLossyRelay = async (target: string): Promise<LossyRelay> => {
-  const path: Path = { loss: 0, jitterMs: 0 };
+  const path: Path = { loss: 0, jitterMs: 0, delayMs: 0 };
   const near = createSocket("udp4");
   const far = createSocket("udp4");
   await Promise.all([bind(near), bind(far)]);
@@ -52,8 +54,8 @@ export const startLossyRelay = async (target: string): Promise<LossyRelay> => {
       count += 1;
       return;
     }
-    if (path.jitterMs === 0) send();
-    else setTimeout(send, Math.random() * path.jitterMs);
+    if (path.jitterMs === 0 && path.delayMs === 0) send();
+    else setTimeout(send, path.delayMs + Math.random() * path.jitterMs);
   };
   let closed = false;
   near.on("message", (packet, { port }) => {
