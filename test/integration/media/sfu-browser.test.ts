@@ -1,10 +1,10 @@
-// The light client and livekit-client in Chromium, in the version that Element Call 0.26.1 has, in rooms of a real livekit-server.
+// Both SFU clients and livekit-client in Chromium, in the version that Element Call 0.26.1 has, in rooms of a real livekit-server.
 import { afterAll, afterEach, beforeAll, expect, jest, test } from "@jest/globals";
 
 import { type BrowserMember, type BrowserMembers, startBrowserMembers } from "../../support/media/browser-member.ts";
 import { hears } from "../../support/media/sfu-talk.ts";
 import { eventually } from "../../support/media/scene.ts";
-import type { Published, SfuMember } from "../../support/media/sfu-member.ts";
+import type { ClientKind, Published, SfuMember } from "../../support/media/sfu-member.ts";
 import { type SfuRoom, startSfuRoom } from "../../support/media/sfu-room.ts";
 
 jest.setTimeout(60_000);
@@ -27,8 +27,12 @@ afterAll(async () => {
   await room[Symbol.asyncDispose]();
 });
 
-const pair = async (encrypted: boolean, publishes: Published): Promise<[SfuMember, BrowserMember]> => {
-  const phone = await room.member("light", "phone", { encrypted, publishes });
+const pair = async (
+  kind: ClientKind,
+  encrypted: boolean,
+  publishes: Published,
+): Promise<[SfuMember, BrowserMember]> => {
+  const phone = await room.member(kind, "phone", { encrypted, publishes });
   const alice = await browsers.member();
   for (const identity of encrypted ? ["phone", "alice"] : []) {
     await alice.setKey(identity, 0, room.key(identity));
@@ -40,13 +44,14 @@ const pair = async (encrypted: boolean, publishes: Published): Promise<[SfuMembe
 };
 
 test.each([
-  ["an encrypted room, A-law", true, "alaw"],
-  ["an encrypted room, Opus", true, "opus"],
-  ["a plain room, µ-law", false, "ulaw"],
+  ["light, an encrypted room, A-law", "light", true, "alaw"],
+  ["light, an encrypted room, Opus", "light", true, "opus"],
+  ["light, a plain room, µ-law", "light", false, "ulaw"],
+  ["native, an encrypted room", "native", true, "opus"],
 ] as const)(
   "%s: both hear each other, the phone is seen to speak, and its mute shows",
-  async (_name, encrypted, codec) => {
-    const [phone, alice] = await pair(encrypted, codec);
+  async (_name, kind, encrypted, codec) => {
+    const [phone, alice] = await pair(kind, encrypted, codec);
     await hears(alice, "phone", PHONE_HZ);
     await hears(phone, "alice", BROWSER_HZ);
     await eventually(async () => (await alice.speakers()).includes("phone"), "the phone among the speakers");
@@ -59,7 +64,7 @@ test.each([
 );
 
 test("keys rotate in both directions while both talk", async () => {
-  const [phone, alice] = await pair(true, "alaw");
+  const [phone, alice] = await pair("light", true, "alaw");
   await hears(alice, "phone", PHONE_HZ);
   await hears(phone, "alice", BROWSER_HZ);
   for (const index of [1, 255]) {
