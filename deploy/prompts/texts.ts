@@ -28,7 +28,7 @@ const TEXTS: Readonly<Record<Language, Readonly<Record<Fixed, string>>>> = {
     "count-before": "There are",
     "count-after": "people in the call.",
     "count-many": "There are more than thirty people in the call.",
-    help: "Star 6: mute. Star 9: raise your hand. Star 0: number of people in the call.",
+    help: "Star 6: mute. Star 4: quieter. Star 5: louder. Star 9: raise your hand. Star 0: number of people in the call.",
     "invited-press-1": "You are invited to a conference. To join, press 1.",
   },
   fr: {
@@ -54,7 +54,7 @@ const TEXTS: Readonly<Record<Language, Readonly<Record<Fixed, string>>>> = {
     "count-before": "Il y a",
     "count-after": "personnes dans la conférence.",
     "count-many": "Il y a plus de trente personnes dans la conférence.",
-    help: "Étoile 6 : couper le micro. Étoile 9 : lever la main. Étoile 0 : nombre de personnes.",
+    help: "Étoile 6 : couper le micro. Étoile 4 : moins fort. Étoile 5 : plus fort. Étoile 9 : lever la main. Étoile 0 : nombre de personnes.",
     "invited-press-1": "Vous êtes invité à une conférence. Pour entrer, tapez 1.",
   },
   de: {
@@ -82,7 +82,7 @@ const TEXTS: Readonly<Record<Language, Readonly<Record<Fixed, string>>>> = {
     "count-before": "Es sind",
     "count-after": "Personen in der Konferenz.",
     "count-many": "Es sind mehr als dreißig Personen in der Konferenz.",
-    help: "Stern 6: stumm. Stern 9: Hand heben. Stern 0: Zahl der Personen.",
+    help: "Stern 6: stumm. Stern 4: leiser. Stern 5: lauter. Stern 9: Hand heben. Stern 0: Zahl der Personen.",
     "invited-press-1": "Sie sind zu einer Konferenz eingeladen. Um teilzunehmen, drücken Sie die 1.",
   },
 };

@@ -157,6 +157,17 @@ const confirm: Run = (call, event) =>
 const bidFarewell: Run = (call) =>
   only(call, { type: "media.prompt", name: "ended" }, { type: "timer.arm", timer: "farewell" });
 
+/** A step that is heard, and so many that a quiet conference becomes loud and a loud one bearable. */
+const VOLUME_STEP_DB = 4;
+const MOST_VOLUME_STEPS = 3;
+
+const volumeEffect = (volume: number) => ({ type: "media.setVolume", gainDb: volume * VOLUME_STEP_DB }) as const;
+
+const setVolume = (call: Call, wanted: number): Done => {
+  const volume = Math.max(-MOST_VOLUME_STEPS, Math.min(MOST_VOLUME_STEPS, wanted));
+  return only({ ...call, volume }, volumeEffect(volume));
+};
+
 const obeyKeys: Run = (call, event) => {
   if (event.type !== "keypad") return nothing(call);
   switch (event.command) {
@@ -171,6 +182,10 @@ const obeyKeys: Run = (call, event) => {
       const effects = [{ type: "rtc.raiseHand", isRaised } as const, { type: "media.prompt", name } as const];
       return only({ ...call, handRaised: isRaised }, ...effects);
     }
+    case "quieter":
+      return setVolume(call, call.volume - 1);
+    case "louder":
+      return setVolume(call, call.volume + 1);
     case "count":
       return only(call, { type: "media.promptCount" });
     case "help":
@@ -240,6 +255,7 @@ const NAMED = {
   bidFarewell,
   applyHold,
   applyMute: (call) => (call.muted ? only(call, { type: "media.setMuted", muted: true }) : nothing(call)),
+  applyVolume: (call) => (call.volume === 0 ? nothing(call) : only(call, volumeEffect(call.volume))),
   obeyKeys,
   obeyModerator,
   askToConfirm,

@@ -86,6 +86,8 @@ export interface Call {
   readonly held: boolean;
   /** The phone has muted itself. */
   readonly muted: boolean;
+  /** Steps that the phone has made what it hears louder, or (negative) quieter. */
+  readonly volume: number;
   readonly handRaised: boolean;
   /** The PBX was asked to connect it with somebody else. */
   readonly transferring: boolean;
@@ -118,6 +120,7 @@ const FRESH = {
   recoveriesAtMs: [],
   held: false,
   muted: false,
+  volume: 0,
   handRaised: false,
   transferring: false,
   hasMusic: false,

@@ -210,6 +210,8 @@ const mediaHandlers = (
       () => ({ type: "media.bridged", epoch }),
     ),
   "media.setHeld": ({ held }, { record: { callId } }) => attempts.aside("hold", () => media.setHeld(callId, held)),
+  "media.setVolume": ({ gainDb }, { record: { callId } }) =>
+    attempts.aside("volume", () => media.setVolume(callId, gainDb)),
   "media.setMuted": ({ muted }, { record: { callId } }) => attempts.aside("mute", () => media.setMuted(callId, muted)),
   "media.prompt": ({ name }, { record: { callId } }) => attempts.aside("prompt", () => media.prompt(callId, name)),
   "media.promptCount": (_effect, { record: { callId, roomId, ghost } }) =>

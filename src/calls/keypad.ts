@@ -1,7 +1,13 @@
 /** What a phone may ask for with its keys. */
-export type KeypadCommand = "mute" | "hand" | "count" | "help" | "confirm";
+export type KeypadCommand = "mute" | "hand" | "count" | "help" | "quieter" | "louder" | "confirm";
 
-const BEHIND_STAR: Readonly<Record<string, KeypadCommand>> = { "6": "mute", "9": "hand", "0": "count" };
+const BEHIND_STAR: Readonly<Record<string, KeypadCommand>> = {
+  "4": "quieter",
+  "5": "louder",
+  "6": "mute",
+  "9": "hand",
+  "0": "count",
+};
 const ALONE: Readonly<Record<string, KeypadCommand>> = { "#": "help", "1": "confirm" };
 /** A star that nothing follows for this long was a slip. */
 const STAR_LASTS_MS = 4000;
@@ -9,7 +15,7 @@ const STAR_LASTS_MS = 4000;
 const MOST_COMMANDS = 10;
 const WINDOW_MS = 10_000;
 
-/** Puts keys together to commands: `*6`, `*9`, `*0`, `#`, and `1` for a phone that is asked. All other keys mean nothing. */
+/** Puts keys together to commands: `*4`, `*5`, `*6`, `*9`, `*0`, `#`, and `1` for a phone that is asked. All other keys mean nothing. */
 export const createKeypad = (nowMs: () => number) => {
   let starAtMs: number | undefined;
   let recentMs: readonly number[] = [];

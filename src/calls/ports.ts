@@ -304,6 +304,8 @@ export interface MediaPort {
   setHeld(call: CallId, held: boolean): Promise<void>;
   /** A phone that is muted hears, and sends nothing: its track shows as muted. */
   setMuted(call: CallId, muted: boolean): Promise<void>;
+  /** How much louder (dB) than it is the phone hears the conference. */
+  setVolume(call: CallId, gainDb: number): Promise<void>;
   /** Plays a prompt to the phone, mixed over what it hears. Resolves when it started. */
   prompt(call: CallId, name: PromptName): Promise<void>;
   /** Tells the phone how many people are in the call. */

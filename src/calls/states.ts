@@ -124,6 +124,7 @@ export type Effect =
   | { readonly type: "media.bridge"; readonly epoch: number }
   | { readonly type: "media.setHeld"; readonly held: boolean }
   | { readonly type: "media.setMuted"; readonly muted: boolean }
+  | { readonly type: "media.setVolume"; readonly gainDb: number }
   | { readonly type: "media.prompt"; readonly name: PromptName }
   | { readonly type: "media.promptCount" }
   | { readonly type: "media.stopMusic" }
@@ -159,6 +160,7 @@ export type Action =
   | "bidFarewell"
   | "applyHold"
   | "applyMute"
+  | "applyVolume"
   | "obeyKeys"
   | "obeyModerator"
   | "confirm"
@@ -281,7 +283,7 @@ export const TRANSITIONS: Readonly<Record<CallStateName, Readonly<Partial<Record
     "rtc.renewed": { actions: ["join"] },
     "media.joined": NOTED,
     "media.attached": NOTED,
-    "media.bridged": { actions: ["cancel:recovery", "applyHold", "applyMute", "resumeMusic"] },
+    "media.bridged": { actions: ["cancel:recovery", "applyHold", "applyMute", "applyVolume", "resumeMusic"] },
     "media.flowing": { actions: ["observeAudio"] },
     "media.silent": { actions: ["observeAudio"] },
     "media.legLost": { actions: ["arm:legGrace"] },
@@ -316,7 +318,7 @@ export const ON_ENTRY: Readonly<Record<CallStateName, readonly Action[]>> = {
   // The INVITE goes out and the ghost gets ready at the same moment; the store comes after both.
   alerting: ["dial", "prepare", "arm:ring", "save"],
   connecting: ["arm:connect", "save"],
-  active: ["arm:maxDuration", "applyHold", "applyMute", "tellAlone", "save"],
+  active: ["arm:maxDuration", "applyHold", "applyMute", "applyVolume", "tellAlone", "save"],
   // The notice before leaving the room: where the bot is not in it, the ghost writes it.
   ending: ["hangup", "tellFailure", "leaveMedia", "leaveRtc", "arm:release", "save"],
   ended: ["save"],

@@ -42,7 +42,10 @@ export interface Conference {
 }
 
 /** What only concerns the phone of a call. */
-export type PhoneControls = Pick<Phone, "bridge" | "setHeld" | "setMuted" | "prompt" | "promptCount" | "stopMusic">;
+export type PhoneControls = Pick<
+  Phone,
+  "bridge" | "setHeld" | "setMuted" | "setVolume" | "prompt" | "promptCount" | "stopMusic"
+>;
 
 interface Call {
   readonly phone: Phone;

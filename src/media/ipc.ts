@@ -52,6 +52,7 @@ const workerRequest = z.discriminatedUnion("type", [
   z.object({ type: z.literal("bridge"), ...request }),
   z.object({ type: z.literal("setHeld"), ...request, held: z.boolean() }),
   z.object({ type: z.literal("setMuted"), ...request, muted: z.boolean() }),
+  z.object({ type: z.literal("setVolume"), ...request, gainDb: z.number().min(-20).max(20) }),
   z.object({ type: z.literal("prompt"), ...request, name: z.enum(PROMPT_NAMES) }),
   z.object({ type: z.literal("promptCount"), ...request, people: z.number().int().min(0) }),
   z.object({ type: z.literal("stopMusic"), ...request }),

@@ -9,6 +9,11 @@ export const softLimit = (value: number): number => {
   return value;
 };
 
+/** In place. `gain`: of the amplitude, 2 is 6 dB louder. */
+export const amplify = (samples: Int16Array, gain: number): void => {
+  for (let i = 0; i < samples.length; i++) samples[i] = softLimit(Math.trunc(samples[i]! * gain));
+};
+
 /** One mix per tick and conference: everybody is summed once, then each phone gets the sum without itself. */
 export interface Mixer {
   clear(): void;

@@ -6,7 +6,7 @@ import type { Frame, SampleRateHz } from "./frame.ts";
 import type { WorkerFact } from "./ipc.ts";
 import type { Leg } from "./legs/port.ts";
 import { createLevelMeter } from "./levels.ts";
-import type { Mixer } from "./mixer.ts";
+import { amplify, type Mixer } from "./mixer.ts";
 import { createOutgoingTrack, type OutgoingTrack } from "./outgoing-track.ts";
 import { createPhoneVoice } from "./phone-voice.ts";
 import { createPlayer } from "./player.ts";
@@ -31,6 +31,8 @@ export interface Phone {
   setHeld(held: boolean): void;
   /** The phone hears and is not heard. */
   setMuted(muted: boolean): void;
+  /** How much louder (dB) than it is the phone hears the conference, and us. */
+  setVolume(gainDb: number): void;
   /** Starts a prompt from its first frame. Throws MEDIA_FAILED when there is no phone to hear it. */
   prompt(name: PromptName): void;
   /** The same for the number of people in the call. */
@@ -63,6 +65,7 @@ export const createPhone = ({ nowMs, promptVoice, isHeardHere, onFact }: PhoneOp
   let bridged = false;
   let held = false;
   let muted = false;
+  let gain = 1;
   let sfuConnected = false;
   const voice = createPhoneVoice({ nowMs, isHeardHere, meter: meters.fromPhone });
   /** What it says in this tick. */
@@ -103,6 +106,9 @@ export const createPhone = ({ nowMs, promptVoice, isHeardHere, onFact }: PhoneOp
       muted = value;
       track.sfu?.setMuted(held || muted);
       restart();
+    },
+    setVolume(gainDb) {
+      gain = 10 ** (gainDb / 20);
     },
     prompt(name) {
       expectLeg();
@@ -158,6 +164,7 @@ export const createPhone = ({ nowMs, promptVoice, isHeardHere, onFact }: PhoneOp
       watch.check("toPhone");
       const extra = player.next(rateHz);
       if (extra !== undefined) samples = mixer.without(said, extra);
+      if (gain !== 1) amplify(samples, gain);
       phone.leg.send(encode(samples), !audible && extra === undefined);
     },
     stats: (undecryptableMembers) => ({

@@ -58,6 +58,7 @@ const SHORT_TIMEOUT_MS = 2000;
 const controlsOf = (ask: (request: Extract<Request, { callId: string }>) => Promise<void>) => ({
   setHeld: (callId: CallId, held: boolean) => ask({ type: "setHeld", callId, held }),
   setMuted: (callId: CallId, muted: boolean) => ask({ type: "setMuted", callId, muted }),
+  setVolume: (callId: CallId, gainDb: number) => ask({ type: "setVolume", callId, gainDb }),
   prompt: (callId: CallId, name: PromptName) => ask({ type: "prompt", callId, name }),
   promptCount: (callId: CallId, people: number) => ask({ type: "promptCount", callId, people }),
   stopMusic: (callId: CallId) => ask({ type: "stopMusic", callId }),

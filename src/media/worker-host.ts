@@ -111,6 +111,7 @@ export const createWorkerHost = (deps: WorkerHostDeps): WorkerHost => {
       case "bridge":
       case "setHeld":
       case "setMuted":
+      case "setVolume":
       case "prompt":
       case "promptCount":
       case "stopMusic":
@@ -160,7 +161,7 @@ const causeOf = (error: GatewayError): string | undefined =>
 
 type PhoneRequest = Extract<
   WorkerRequest,
-  { type: "bridge" | "setHeld" | "setMuted" | "prompt" | "promptCount" | "stopMusic" }
+  { type: "bridge" | "setHeld" | "setMuted" | "setVolume" | "prompt" | "promptCount" | "stopMusic" }
 >;
 
 const runOnPhone = (phone: PhoneControls, request: PhoneRequest): void => {
@@ -171,6 +172,8 @@ const runOnPhone = (phone: PhoneControls, request: PhoneRequest): void => {
       return phone.setHeld(request.held);
     case "setMuted":
       return phone.setMuted(request.muted);
+    case "setVolume":
+      return phone.setVolume(request.gainDb);
     case "prompt":
       return phone.prompt(request.name);
     case "promptCount":

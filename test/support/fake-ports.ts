@@ -314,6 +314,7 @@ export const createFakeWorld = ({ mode }: { readonly mode: "auto" | "manual" }):
         bridge: () => operation("bridge", () => undefined),
         setHeld: async (_call, held) => void calls.push(held ? "hold" : "resume"),
         prompt: async (_call, name) => void calls.push(`prompt ${name}`),
+        setVolume: async (_call, gainDb) => void calls.push(`volume ${gainDb} dB`),
         setMuted: async (_call, muted) => void calls.push(muted ? "mute" : "unmute"),
         promptCount: async (_call, people) => void calls.push(`prompt ${people}`),
         stopMusic: async () => void calls.push("stop music"),

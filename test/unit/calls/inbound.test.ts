@@ -258,6 +258,8 @@ describe("keys of the phone", () => {
 
   test.each([
     ["*6", ["mute", "prompt muted"]],
+    ["*4", ["volume -4 dB"]],
+    ["*5*5*5*5", ["volume 4 dB", "volume 8 dB", "volume 12 dB", "volume 12 dB"]],
     ["*6*6", ["mute", "prompt muted", "unmute", "prompt unmuted"]],
     ["*9", ["raise hand", "prompt hand-raised"]],
     ["*9*9", ["raise hand", "prompt hand-raised", "lower hand", "prompt hand-lowered"]],

@@ -7,6 +7,8 @@ const pressed = (keys: string): readonly (string | undefined)[] => {
 };
 
 test.each([
+  ["*4", [undefined, "quieter"]],
+  ["*5", [undefined, "louder"]],
   ["*6", [undefined, "mute"]],
   ["*9", [undefined, "hand"]],
   ["*0", [undefined, "count"]],

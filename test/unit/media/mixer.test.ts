@@ -1,7 +1,7 @@
 import { describe, expect, test } from "@jest/globals";
 import { assert, integer, nat, property } from "fast-check";
 
-import { createMixer, softLimit } from "../../../src/media/mixer.ts";
+import { amplify, createMixer, softLimit } from "../../../src/media/mixer.ts";
 
 describe("mixer", () => {
   test("everybody gets the others, and a prompt on top", () => {
@@ -13,6 +13,14 @@ describe("mixer", () => {
     expect([...mixer.without(undefined, Int16Array.of(1000, 0))]).toEqual([1123, -80]);
     mixer.clear();
     expect([...mixer.without(undefined, undefined)]).toEqual([0, 0]);
+  });
+
+  test("what is made louder is bent as well, what is made quieter is only less", () => {
+    const samples = Int16Array.of(100, -1000, 30_000);
+    amplify(samples, 2);
+    expect([...samples]).toEqual([200, -2000, softLimit(60_000)]);
+    amplify(samples, 0.5);
+    expect(samples[1]).toBe(-1000);
   });
 
   test("the sum is bent, never cut or wrapped: it stays in order and within 16 bits", () => {
