@@ -54,7 +54,7 @@ const TEXTS: Readonly<Record<Language, Readonly<Record<Fixed, string>>>> = {
     "count-before": "Il y a",
     "count-after": "personnes dans la conférence.",
     "count-many": "Il y a plus de trente personnes dans la conférence.",
-    help: "Étoile 6 : couper le micro. Étoile 4 : moins fort. Étoile 5 : plus fort. Étoile 9 : lever la main. Étoile 0 : nombre de personnes.",
+    help: "Étoile 6 : micro. 4 : moins fort. 5 : plus fort. 9 : lever la main. 0 : nombre de personnes.",
     "invited-press-1": "Vous êtes invité à une conférence. Pour entrer, tapez 1.",
   },
   de: {
