@@ -72,7 +72,9 @@ export const createInbound = ({ owner, rooms, removeRoom, log }: InboundDeps): I
     if (phone === undefined || onIncoming === undefined) return;
     const incoming = readIncoming(room, phone);
     const { legId, trunkId } = incoming;
-    if (statusOf(phone) !== "ringing") {
+    const status = statusOf(phone);
+    if (status === "hangup") return;
+    if (status === "active") {
       // Somebody has answered it: an earlier life of the gateway.
       log.warn({ legId, trunkId }, "a call without anybody at our end is hung up");
       return removeRoom(room);

@@ -190,6 +190,10 @@ test("our hang-up deletes the room, of an earlier life of the gateway too", asyn
 test("a call that an earlier life of the gateway answered is hung up where it is found", async () => {
   const { inbound, phones, removed, calls } = setUp();
   inbound.start();
+  phones.set(ROOM, "hangup");
+  inbound.hint(CAME);
+  await turn();
+  expect(removed).toEqual([]);
   phones.set(ROOM, "active");
   inbound.hint(CAME);
   await turn();
