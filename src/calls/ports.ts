@@ -122,7 +122,7 @@ export interface SipPort {
   renewMedia(leg: LegId): Promise<LegMedia>;
   /** Presses keys towards the phone. Rejects with MEDIA_FAILED. Absent: the engine cannot. */
   press?(leg: LegId, keys: string): Promise<void>;
-  /** Asks the PBX to connect the phone with this user part instead of us (REFER). Resolves when it has, and the leg has ended. Rejects with TRUNK_UNAVAILABLE. */
+  /** Asks the PBX to connect the phone with this user part instead of us (REFER). The leg ends soon, whatever the PBX does. Rejects with TRUNK_UNAVAILABLE. */
   transfer?(leg: LegId, dialString: string): Promise<void>;
   /** Legs that the engines still hold for us; used at start to find what a crash left behind. */
   listLegs(): Promise<readonly LegId[]>;

@@ -159,7 +159,7 @@ export const createCommands = (deps: CommandsDeps): ((message: CommandMessage) =
   const transfer = async (room: RoomId, sender: UserId, number: string): Promise<string> => {
     const call = phoneIn(room, undefined, "transfer");
     await calls.transfer({ callId: call.callId, subject: { kind: "user", userId: sender }, number });
-    return `${phoneName(call)} was connected with ${formatNumber(parseNumber(number, numberPlan))}.`;
+    return `${phoneName(call)} is being connected with ${formatNumber(parseNumber(number, numberPlan))}.`;
   };
 
   const history = (room: RoomId): string => {

@@ -117,11 +117,6 @@ export const createAriRest = (baseUrl: string, authorization: string) => {
       await request("POST", `/channels/${id(channel)}/dtmf`, { dtmf: keys });
     },
 
-    /** REFER for a channel that is answered; resolves when the far end has done it. */
-    redirect: async (channel: string, endpoint: string): Promise<void> => {
-      await request("POST", `/channels/${id(channel)}/redirect`, { endpoint });
-    },
-
     /** 200. */
     answer: async (channel: string): Promise<void> => {
       await request("POST", `/channels/${id(channel)}/answer`);

@@ -25,6 +25,7 @@ const NEEDED_MODULES: Readonly<Record<string, string>> = {
   "func_callerid.so": "calls have no caller id",
   "res_pjsip_header_funcs.so": "anonymous calls have no Privacy header",
   "res_pjsip_refer.so": "calls cannot be transferred",
+  "app_transfer.so": "calls cannot be transferred",
 };
 
 const infoSchema = z.object({ system: z.object({ version: z.string() }) });

@@ -144,6 +144,6 @@ export const createInboundLeg = ({ legId, resources, log, onReleased }: InboundL
 
     renewMedia: media.renew,
     press: resources.press,
-    transfer: (dialString) => resources.transfer(dialString, ending.gone),
+    transfer: resources.transfer,
   };
 };

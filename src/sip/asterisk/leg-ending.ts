@@ -26,8 +26,6 @@ export interface LegEnding {
   readonly isEnding: () => boolean;
   /** Set with the last fact. */
   readonly ended: () => LegEnd | undefined;
-  /** Resolves with the last fact. */
-  readonly gone: Promise<void>;
   /** Waits, not for ever, for the channel's end to come as an event. */
   readonly untilGone: () => Promise<void>;
   readonly tell: (fact: LegFact) => void;
@@ -76,7 +74,6 @@ export const createLegEnding = (deps: LegEndingDeps): LegEnding => {
   return {
     isEnding,
     ended: () => ended,
-    gone: gone.promise,
     untilGone,
     end,
     hangup,

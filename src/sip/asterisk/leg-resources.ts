@@ -38,8 +38,9 @@ export const createLegResources = ({ ari, app, leg, mediaUrl, phone: caller, ...
   let bridge: Promise<unknown> = Promise.resolve();
   let releasing = false;
   let { codec } = options;
-  /** The dialplan ends it, with its own status. */
-  let isRefused = false;
+  /** The dialplan ends it, with its own status, or transfers it. */
+  let isHandedOver = false;
+  const requests = phoneRequests(ari, names.phone);
 
   const tracked = <T>(work: Promise<T>): Promise<T> => {
     creating.add(work);
@@ -132,8 +133,8 @@ export const createLegResources = ({ ari, app, leg, mediaUrl, phone: caller, ...
 
     /** Final status for a call that came to us. False when it is gone. */
     refusePhone: async (sipStatus: number): Promise<boolean> => {
-      isRefused = await ari.continueInDialplan(names.phone, REFUSE_CONTEXT, String(sipStatus));
-      return isRefused;
+      isHandedOver = await ari.continueInDialplan(names.phone, REFUSE_CONTEXT, String(sipStatus));
+      return isHandedOver;
     },
 
     addMedia,
@@ -151,7 +152,19 @@ export const createLegResources = ({ ari, app, leg, mediaUrl, phone: caller, ...
       }
     },
 
-    ...phoneRequests(ari, names.phone),
+    press: requests.press,
+
+    /** REFER to the PBX; the phone is not ours any more. Rejects with TRUNK_UNAVAILABLE. */
+    transfer: async (dialString: string): Promise<void> => {
+      // Before: that it has left the application may be told before the request is answered.
+      isHandedOver = true;
+      try {
+        await requests.transfer(dialString);
+      } catch (error) {
+        isHandedOver = false;
+        throw error;
+      }
+    },
 
     /** BYE or CANCEL. Waits for a channel that is being made. False when there is none. */
     hangupPhone: async (q850: number): Promise<boolean> => {
@@ -164,7 +177,7 @@ export const createLegResources = ({ ari, app, leg, mediaUrl, phone: caller, ...
       releasing = true;
       await Promise.allSettled(creating);
       const removals = await Promise.allSettled([
-        ...(isRefused ? [] : [ari.hangup(names.phone, NORMAL_CLEARING)]),
+        ...(isHandedOver ? [] : [ari.hangup(names.phone, NORMAL_CLEARING)]),
         ...[...mediaChannels].map(hangupMedia),
         ari.removeBridge(names.bridge),
       ]);

@@ -148,6 +148,6 @@ export const createLeg = (request: DialRequest, deps: LegDeps): OutboundLeg => {
 
     renewMedia: media.renew,
     press: resources.press,
-    transfer: (dialString) => resources.transfer(dialString, ending.gone),
+    transfer: resources.transfer,
   };
 };

@@ -1,10 +1,10 @@
-import { setTimeout as delay } from "node:timers/promises";
-
 import { GatewayError } from "../../errors.ts";
 import type { AriRest } from "./ari-rest.ts";
 
-/** A PBX that takes a REFER hangs up within one or two round trips. */
-const TRANSFER_LIMIT_MS = 5000;
+/** deploy/asterisk/extensions.conf: it sends the REFER, waits for what the PBX says, and hangs up. ARI alone would tell of neither. */
+const TRANSFER_CONTEXT = "gateway-transfer";
+/** Where that context finds the target. */
+const TRANSFER_TARGET = "GATEWAY_TRANSFER";
 
 /** Host and port of a SIP URI as Asterisk writes it: `sip:1001@192.0.2.1:5060;transport=tls`, perhaps in angle brackets. */
 export const hostOf = (uri: string): string => {
@@ -17,11 +17,8 @@ export const hostOf = (uri: string): string => {
 export interface PhoneRequests {
   /** Presses keys towards the phone. Rejects with MEDIA_FAILED. */
   readonly press: (keys: string) => Promise<void>;
-  /**
-   * REFER to the PBX, which connects the phone with this user part at itself and then hangs up here (`gone`). Rejects with TRUNK_UNAVAILABLE
-   * when it does not: ARI answers before the PBX has, and tells of no refusal.
-   */
-  readonly transfer: (dialString: string, gone: Promise<void>) => Promise<void>;
+  /** Gives the phone to the dialplan, which asks the PBX to connect it with this user part (REFER). Rejects with TRUNK_UNAVAILABLE. */
+  readonly transfer: (dialString: string) => Promise<void>;
 }
 
 export const phoneRequests = (ari: AriRest, channel: string): PhoneRequests => ({
@@ -32,19 +29,14 @@ export const phoneRequests = (ari: AriRest, channel: string): PhoneRequests => (
       throw new GatewayError("MEDIA_FAILED", "Asterisk did not take the keys", { cause });
     }
   },
-  transfer: async (dialString, gone) => {
-    const timer = new AbortController();
+  transfer: async (dialString) => {
     try {
       const pbx = hostOf(await ari.readVariable(channel, "CHANNEL(pjsip,target_uri)"));
-      await ari.redirect(channel, `PJSIP/sip:${dialString}@${pbx}`);
-      const tooLate = delay(TRANSFER_LIMIT_MS, undefined, { signal: timer.signal }).then(() => {
-        throw new Error("the phone is still here");
-      });
-      await Promise.race([gone, tooLate]);
+      await ari.setVariable(channel, TRANSFER_TARGET, `PJSIP/sip:${dialString}@${pbx}`);
+      if (await ari.continueInDialplan(channel, TRANSFER_CONTEXT, "s")) return;
     } catch (cause) {
-      throw new GatewayError("TRUNK_UNAVAILABLE", "The PBX did not transfer the call.", { cause });
-    } finally {
-      timer.abort();
+      throw new GatewayError("TRUNK_UNAVAILABLE", "Asterisk could not transfer the call.", { cause });
     }
+    throw new GatewayError("TRUNK_UNAVAILABLE", "The phone has hung up.");
   },
 });

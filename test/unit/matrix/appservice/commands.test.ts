@@ -192,7 +192,7 @@ test("keys go to the only phone, history tells the last calls", async () => {
   const alone = worldWith([call("1001")]);
   await expect(alone.say("!phone keys 12 3#")).resolves.toBe("Pressed.");
   expect(alone.asked).toEqual([{ callId: "call 1001", subject: { kind: "user", userId: ALICE }, keys: "12 3#" }]);
-  await expect(alone.say("!phone transfer 1002")).resolves.toBe("1001 was connected with 1002.");
+  await expect(alone.say("!phone transfer 1002")).resolves.toBe("1001 is being connected with 1002.");
   expect(alone.asked.at(-1)).toMatchObject({ callId: "call 1001", number: "1002" });
   await expect(worldWith([]).say("!phone history")).resolves.toBe("There was no call in this room.");
 });
