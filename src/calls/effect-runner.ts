@@ -7,18 +7,8 @@ import type { Admit } from "./admission.ts";
 import type { CallObserver, CallStore } from "./call-store.ts";
 import type { Call, CallOptions } from "./call.ts";
 import { createKeypad } from "./keypad.ts";
-import type {
-  LegFact,
-  LegMedia,
-  MediaPort,
-  Notice,
-  NoticePort,
-  PhoneInNotice,
-  RoomPort,
-  RtcPort,
-  SfuAccess,
-  SipPort,
-} from "./ports.ts";
+import type { LegFact, LegMedia, MediaPort, RoomPort, RtcPort, SfuAccess, SipPort } from "./ports.ts";
+import type { Notice, NoticePort, PhoneInNotice } from "./notice-ports.ts";
 import type { Clock } from "../clock.ts";
 import type { CallEvent, Effect, TimerName } from "./states.ts";
 

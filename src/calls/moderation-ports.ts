@@ -1,7 +1,8 @@
 /** Ports of the call domain (ports.ts) that are about moderators: who gets into a room's call, and who may talk there. */
 import type { CallId, GhostUserId, LegId, RoomId, UserId } from "../ids.ts";
 import type { PhoneNumber } from "../numbering/phone-number.ts";
-import type { CallRecord, PhoneInNotice, Subject } from "./ports.ts";
+import type { CallRecord, Subject } from "./ports.ts";
+import type { PhoneInNotice } from "./notice-ports.ts";
 
 /** How callers ask to be let into a room. */
 export interface DoorPort {

@@ -1,6 +1,6 @@
 /**
  * The ports of the call domain: what a call needs of the world (SIP, Matrix, media, store), and what the world asks of calls.
- * Adapters implement them; app.ts binds them. No SDK type appears here. More: moderation-ports.ts.
+ * Adapters implement them; app.ts binds them. No SDK type appears here. More: moderation-ports.ts, notice-ports.ts.
  * Common rules. Facts may arrive late, twice, or after the call has ended: the actor ignores what does not fit its state.
  * Nothing here blocks: what takes time returns a promise or reports a fact. Every closing method is idempotent and bounded in time.
  */
@@ -233,27 +233,6 @@ export interface RoomPort extends SyncedRooms {
   viewAsBot(room: RoomId): Promise<RoomView>;
   /** Room as an invited ghost sees it; joins only when the bot cannot show a live call. Rejects with HOMESERVER_REFUSED when the invite is gone. */
   viewAsGhost(room: RoomId, ghost: GhostUserId): Promise<RoomView>;
-}
-
-/** Words for people in a room; the adapter writes the sentence. */
-export type Notice =
-  | { readonly kind: "phone-leaves-encryption" }
-  /** This member and the phones do not hear each other: it uses another homeserver's SFU. */
-  | { readonly kind: "member-on-other-sfu"; readonly user: UserId }
-  | { readonly kind: "call-failed"; readonly phone: PhoneInNotice; readonly outcome: Outcome; readonly detail?: string }
-  | { readonly kind: "left-alone"; readonly phone: PhoneInNotice; readonly hangupAfterMs: number }
-  /** A phone has called the room and nobody is in the call. */
-  | { readonly kind: "caller-waits"; readonly phone: PhoneInNotice };
-
-/** A phone as people in the room may know it: masked where its number is. */
-export type PhoneInNotice = { readonly name: string; readonly direction: CallDirection };
-
-export interface NoticePort {
-  /**
-   * Sent by the bot where it is in the room, else by the ghost of the call. Never rejects: a lost notice is logged.
-   * `call-failed` comes right before `RtcPort.leave` of the same call: a ghost that writes it does so before it leaves the room.
-   */
-  notify(target: { readonly roomId: RoomId; readonly callId: CallId }, notice: Notice): Promise<void>;
 }
 
 // -------------------------------------------------------------------------------------------------------------- Media

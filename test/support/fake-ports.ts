@@ -11,13 +11,13 @@ import type {
   LegMedia,
   MediaFact,
   MediaSession,
-  Notice,
   PrepareMember,
   RoomPort,
   RoomView,
   RtcFact,
   SfuAccess,
 } from "../../src/calls/ports.ts";
+import type { Notice } from "../../src/calls/notice-ports.ts";
 import type { CallStore } from "../../src/calls/call-store.ts";
 import type { CallServiceDeps } from "../../src/calls/call-service.ts";
 import type { RoomLocks } from "../../src/calls/moderation-ports.ts";

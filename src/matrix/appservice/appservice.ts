@@ -1,6 +1,7 @@
 import type { Router } from "express";
 import type { DoorPort } from "../../calls/moderation-ports.ts";
-import type { CallService, NoticePort, PolicyPort, RoomPort } from "../../calls/ports.ts";
+import type { CallService, PolicyPort, RoomPort } from "../../calls/ports.ts";
+import type { NoticePort } from "../../calls/notice-ports.ts";
 import type { Conferences } from "../../dialin/conferences.ts";
 import { type CallId, type GhostUserId, type RoomId, type UserId } from "../../ids.ts";
 import type { Log } from "../../log.ts";

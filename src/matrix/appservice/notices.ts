@@ -1,4 +1,4 @@
-import type { Notice, NoticePort } from "../../calls/ports.ts";
+import type { Notice, NoticePort } from "../../calls/notice-ports.ts";
 import { OUTCOME_FACTS } from "../../calls/outcome.ts";
 import { toGatewayError } from "../../errors.ts";
 import type { CallId, RoomId } from "../../ids.ts";

@@ -1,5 +1,5 @@
 import { expect, test } from "@jest/globals";
-import type { Notice } from "../../../../src/calls/ports.ts";
+import type { Notice } from "../../../../src/calls/notice-ports.ts";
 import { callId, roomId } from "../../../../src/ids.ts";
 import { createNotices, noticeText } from "../../../../src/matrix/appservice/notices.ts";
 import { createTestLog } from "../../../support/log.ts";
