@@ -1,18 +1,11 @@
 /** Telephones of the bench that dial: each call is one telephone, behind the lab's PBX, in the bench's own process. Times are epoch ms. */
-import { createHearing, type HeardTone, type HearOptions, nowMs } from "../../lab/member/hearing.ts";
-import { startTalker } from "../../lab/member/talker.ts";
-import { createRtpLeg, SAMPLES_PER_FRAME } from "../../lab/livekit-sip/rtp.ts";
+import { type HeardTone, type HearOptions, nowMs } from "../../lab/member/hearing.ts";
 import { createSipUa, type Dialog } from "../../lab/livekit-sip/sip-ua.ts";
 import { freeUdpPort } from "../../lab/ports.ts";
+import { createEar, openHandset } from "./handset.ts";
 
 const HOST = "127.0.0.1";
-const RATE_HZ = 8000;
-const PCMA = 8;
-/** Two packets. */
-const HEARING_WINDOW_MS = 40;
-const KEEP_MS = 20_000;
 const ANSWER_WITHIN_MS = 60_000;
-const TRUNK = "trunk";
 /** The PBX knows a telephone by its user name (deploy/lab/pbx/pjsip.conf); its number is in P-Asserted-Identity. */
 const ENDPOINT = "telephones";
 
@@ -44,22 +37,6 @@ export interface Callers {
   close(): void;
 }
 
-/** Packets of 20 ms, of the frames of 10 ms that a microphone gives. */
-const inPackets = (send: (samples: Int16Array) => void): ((pcm: Int16Array) => void) => {
-  let half: Int16Array | undefined;
-  return (pcm) => {
-    if (half === undefined) {
-      half = pcm;
-      return;
-    }
-    const packet = new Int16Array(SAMPLES_PER_FRAME);
-    packet.set(half);
-    packet.set(pcm, half.length);
-    half = undefined;
-    send(packet);
-  };
-};
-
 /** @param pbxPort SIP port of the lab's PBX */
 export const openCallers = async (pbxPort: number): Promise<Callers> => {
   const ua = await createSipUa(HOST, await freeUdpPort());
@@ -68,19 +45,9 @@ export const openCallers = async (pbxPort: number): Promise<Callers> => {
   const dial = async ({ caller, called, toneHz }: DialOptions): Promise<CallingTelephone> => {
     const ringing = Promise.withResolvers<number>();
     const giveUp = new AbortController();
-    const hearing = createHearing({ sampleRateHz: RATE_HZ, windowMs: HEARING_WINDOW_MS, keepMs: KEEP_MS });
-    const onSamples = (samples: Int16Array): void => hearing.add(TRUNK, samples, nowMs());
-    const rtp = await createRtpLeg(HOST, { onSamples, onKey: () => {} }, [PCMA]);
-    const talker = startTalker(
-      RATE_HZ,
-      inPackets((samples) => rtp.send(samples)),
-    );
-    talker.tone(toneHz);
+    const ear = createEar(caller);
+    const { rtp, talker, stop } = await openHandset(ear, toneHz);
     let dialog: Dialog | undefined;
-    const stop = (): void => {
-      talker.stop();
-      rtp.close();
-    };
 
     const dialledAtMs = nowMs();
     const invited = ua.invite({
@@ -111,7 +78,7 @@ export const openCallers = async (pbxPort: number): Promise<Callers> => {
       dialledAtMs,
       ringing: ringing.promise,
       answered,
-      hear: (frequencyHz, hear = {}) => hearing.hear(frequencyHz, { fromWhom: `the trunk, at ${caller}`, ...hear }),
+      hear: (frequencyHz, hear) => ear.hear(frequencyHz, hear),
       tone: (frequencyHz) => talker.tone(frequencyHz),
       press: async (keys) => {
         let letGoAtMs = nowMs();

@@ -4,21 +4,15 @@
  */
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
-import { createHearing, type HeardTone, type HearOptions, nowMs } from "../../lab/member/hearing.ts";
-import { type Burst, startTalker } from "../../lab/member/talker.ts";
-import { createRtpLeg, SAMPLES_PER_FRAME } from "../../lab/livekit-sip/rtp.ts";
+import { type HeardTone, type HearOptions, nowMs } from "../../lab/member/hearing.ts";
+import type { Burst } from "../../lab/member/talker.ts";
 import { header, methodOf, parseSip, type SipMessage, statusOf } from "../../lab/livekit-sip/sip-message.ts";
 import { createDialog, type Dialog } from "./dialog.ts";
+import { createEar, type Handset, openHandset } from "./handset.ts";
 
 const HOST = "127.0.0.1";
-const RATE_HZ = 8000;
-const PCMA = 8;
 /** The PBX may repeat a message of a call that is over for so long (RFC 3261, timer F). */
 const FORGET_AFTER_MS = 32_000;
-/** Two packets. */
-const HEARING_WINDOW_MS = 40;
-const KEEP_MS = 5000;
-const TRUNK = "trunk";
 
 export interface TelephoneOptions {
   /** Canonical; the PBX sends +33 1 99 00 1X XX here. */
@@ -67,43 +61,14 @@ const createTelephone = (options: TelephoneOptions, sip: Sip): { telephone: Tele
   const invited = Promise.withResolvers<number>();
   const answered = Promise.withResolvers<number>();
   const ended = Promise.withResolvers<void>();
-  const hearing = createHearing({ sampleRateHz: RATE_HZ, windowMs: HEARING_WINDOW_MS, keepMs: KEEP_MS });
-  let packets = 0;
+  const ear = createEar(number);
   let dialog: Dialog | undefined;
-  let stopTalking = (): void => {};
-  let talker: ReturnType<typeof startTalker> | undefined;
+  let handset: Handset | undefined;
 
   const talk = async (invite: SipMessage): Promise<void> => {
-    const rtp = await createRtpLeg(
-      HOST,
-      {
-        onSamples: (samples) => {
-          packets += 1;
-          hearing.add(TRUNK, samples, nowMs());
-        },
-        onKey: () => {},
-      },
-      [PCMA],
-    );
-    rtp.connect(invite.body);
-    let half: Int16Array | undefined;
-    talker = startTalker(RATE_HZ, (pcm) => {
-      if (half === undefined) {
-        half = pcm;
-        return;
-      }
-      const packet = new Int16Array(SAMPLES_PER_FRAME);
-      packet.set(half);
-      packet.set(pcm, half.length);
-      half = undefined;
-      rtp.send(packet);
-    });
-    talker.tone(toneHz);
-    stopTalking = () => {
-      talker?.stop();
-      rtp.close();
-    };
-    dialog?.answer(rtp.sdp);
+    handset = await openHandset(ear, toneHz);
+    handset.rtp.connect(invite.body);
+    dialog?.answer(handset.rtp.sdp);
     answered.resolve(nowMs());
   };
 
@@ -117,7 +82,7 @@ const createTelephone = (options: TelephoneOptions, sip: Sip): { telephone: Tele
         ...sip,
         onEnded: () => {
           timers.forEach(clearTimeout);
-          stopTalking();
+          handset?.stop();
           ended.resolve();
         },
       });
@@ -130,17 +95,17 @@ const createTelephone = (options: TelephoneOptions, sip: Sip): { telephone: Tele
       return taken;
     },
   };
-  const talking = (): NonNullable<typeof talker> => {
-    if (talker === undefined) throw new Error(`telephone ${number} has not answered`);
-    return talker;
+  const talking = (): Handset["talker"] => {
+    if (handset === undefined) throw new Error(`telephone ${number} has not answered`);
+    return handset.talker;
   };
   const telephone: Telephone = {
     number,
     invited: invited.promise,
     answered: answered.promise,
     ended: ended.promise,
-    hear: (frequencyHz, hear = {}) => hearing.hear(frequencyHz, { fromWhom: `the trunk, at ${number}`, ...hear }),
-    packets: () => packets,
+    hear: (frequencyHz, hear) => ear.hear(frequencyHz, hear),
+    packets: () => ear.packets(),
     tone: (frequencyHz, levelDbfs) => talking().tone(frequencyHz, levelDbfs),
     burst: (burst) => talking().burst(burst),
     hangUp: () => dialog?.hangUp(),
