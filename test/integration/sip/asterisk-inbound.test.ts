@@ -7,14 +7,15 @@ import { afterAll, afterEach, beforeAll, expect, jest, test } from "@jest/global
 
 import { dominantFrequency } from "../../../deploy/lab/audio/analysis.ts";
 import { TONES_HZ } from "../../../deploy/lab/audio/tone.ts";
+import { hearInWav } from "../../../deploy/lab/audio/wav-hearing.ts";
 import { type Lab, startLab } from "../../../deploy/lab/lab.ts";
 import type { LabPhone } from "../../../deploy/lab/phones/phone.ts";
 import { OUTCOME_FACTS, type Outcome } from "../../../src/calls/outcome.ts";
 import type { IncomingCall, LegFact } from "../../../src/calls/ports.ts";
-import { trunkId } from "../../../src/ids.ts";
+import { type LegId, trunkId } from "../../../src/ids.ts";
 import { type AsteriskEngine, createAsteriskEngine } from "../../../src/sip/asterisk/engine.ts";
 import type { AsteriskEngineOptions } from "../../../src/sip/asterisk/options.ts";
-import { connectAudio, expectNothingHeld, expectTone, recordingLog } from "./asterisk-support.ts";
+import { connectAudio, dialLeg, expectNothingHeld, expectTone, recordingLog } from "./asterisk-support.ts";
 
 jest.setTimeout(20_000);
 
@@ -201,6 +202,48 @@ test("a caller who is gone before the call is taken", async () => {
   await expectNothingHeld(lab.trunkPeer);
   expect(await accept(call).until("leg.ended")).toMatchObject({ outcome: "cancelled" });
 });
+
+const ways = [
+  {
+    way: "came to us",
+    talk: async (): Promise<LegId> => {
+      const { legId } = await dial("8500");
+      const leg = accept({ legId } as IncomingCall);
+      await connectAudio((await leg.until("leg.mediaReady")).media, 520);
+      await engine.answer(legId);
+      await phone.waitForEstablished();
+      return legId;
+    },
+  },
+  {
+    way: "we made",
+    talk: async (): Promise<LegId> => {
+      const leg = dialLeg(engine, "1001", { trunkId: trunkId("pbx") });
+      await connectAudio((await leg.until("leg.mediaReady")).media, 520);
+      await phone.waitForRinging();
+      await phone.answer();
+      await leg.until("leg.answered");
+      return leg.id;
+    },
+  },
+];
+
+test.each(ways)(
+  "a call that $way is connected with another phone by the PBX, and nothing of it stays here",
+  async ({ talk }) => {
+    const other = lab.phones["1002"];
+    const legId = await talk();
+    await engine.press?.(legId, "12#");
+    await phone.waitForKeys("12#");
+    await engine.transfer?.(legId, "1002");
+    await other.waitForRinging();
+    await other.answer();
+    await hearInWav(() => phone.heardWav(), other.toneHz, { withinMs: 5000 });
+    await expectNothingHeld(lab.trunkPeer);
+    await phone.hangup();
+    await other.waitForClosed();
+  },
+);
 
 test("calls that a dead gateway left are found by their channels and hung up", async () => {
   const call = await dial("8500");
