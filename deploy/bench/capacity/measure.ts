@@ -51,7 +51,8 @@ const WINDOW_MS = 15_000;
 /** New keys, jitter buffers and queues settle. */
 const SETTLE_MS = 5000;
 const DELAY_ROUNDS = 12;
-const AT_ONCE = 2;
+/** Each one that joins costs the homeserver and the gateway something for every phone that is there: beyond so many, one by one. */
+const TWO_AT_ONCE_UP_TO = 30;
 const HEARS_WITHIN_MS = 20_000;
 const MAY_BE_DEAF = 5;
 /** Quiet enough that a hundred of them together are not clipped. */
@@ -169,7 +170,7 @@ export const measureCapacity = async (options: CapacityOptions): Promise<Capacit
   const grow = async (count: number): Promise<void> => {
     if (calls.length === 0) await addPhone();
     while (calls.length < count) {
-      const missing = Math.min(AT_ONCE, count - calls.length);
+      const missing = Math.min(calls.length < TWO_AT_ONCE_UP_TO ? 2 : 1, count - calls.length);
       await Promise.all(Array.from({ length: missing }, () => addPhone()));
     }
   };
