@@ -8,6 +8,7 @@ import { createSigningFetch } from "../crypto/signing-fetch.ts";
 import { deleteDevice, ensureDevice } from "../devices.ts";
 import type { Homeserver } from "../homeserver.ts";
 import { followDevicesOf, repairEncryptedStickyEvents, uploadDeviceKeysNow } from "./sdk-workarounds.ts";
+import type { SyncPace } from "./sync-pace.ts";
 
 export interface GhostDeviceDeps {
   readonly homeserver: Homeserver;
@@ -17,6 +18,7 @@ export interface GhostDeviceDeps {
   readonly isGhost: (user: UserId) => boolean;
   /** Devices of running sessions: `cleanUp` spares them. */
   readonly liveDevices: Set<DeviceId>;
+  readonly syncPace: SyncPace;
 }
 
 export interface GhostDeviceRequest {
@@ -100,8 +102,13 @@ export const openGhostDevice = async (
   deps: GhostDeviceDeps,
   { ghost, roomId, deviceId: device }: GhostDeviceRequest,
 ): Promise<GhostDevice> => {
-  const { homeserver, crossSigning, log, isGhost, liveDevices } = deps;
+  const { homeserver, crossSigning, log, isGhost, liveDevices, syncPace } = deps;
   liveDevices.add(device);
+  const paced = syncPace.enter(roomId);
+  const forget = (): void => {
+    paced.leave();
+    liveDevices.delete(device);
+  };
   const identity = crossSigning.identityOf(ghost);
   // Awaited with the key upload below; its failure must not be an unhandled one until then.
   identity.catch(() => {});
@@ -111,13 +118,13 @@ export const openGhostDevice = async (
       await deleteDevice(homeserver, ghost, device);
     } finally {
       // Also when the homeserver did not answer: cleaning up later must not spare it.
-      liveDevices.delete(device);
+      forget();
     }
   };
   try {
     await ensureDevice(homeserver, ghost, device, DEVICE_NAME);
   } catch (error) {
-    liveDevices.delete(device);
+    forget();
     throw error;
   }
 
@@ -127,11 +134,13 @@ export const openGhostDevice = async (
     userId: ghost,
     deviceId: device,
     log,
-    fetchFn: createSigningFetch(
-      () => identity,
-      () => {
-        uploaded = true;
-      },
+    fetchFn: paced.pace(
+      createSigningFetch(
+        () => identity,
+        () => {
+          uploaded = true;
+        },
+      ),
     ),
   });
   try {

@@ -8,9 +8,13 @@ import { cancelDelayedLeaves, deleteDevices, emptyMemberships } from "./leftover
 import { writeNoticeOnce } from "./notice-once.ts";
 import type { GhostSessionDeps, GhostSessionRequest } from "./session-context.ts";
 import { createSlots } from "../../slots.ts";
+import { createSyncPace } from "./sync-pace.ts";
 import { createTransports } from "./transports.ts";
 
-export interface RtcDeps extends Omit<GhostSessionDeps, "transports" | "liveDevices" | "hasOtherSession" | "inTurn"> {
+export interface RtcDeps extends Omit<
+  GhostSessionDeps,
+  "transports" | "liveDevices" | "hasOtherSession" | "inTurn" | "syncPace"
+> {
   /** `livekit_service_url` for a homeserver that names none. */
   readonly fallbackServiceUrl?: string | undefined;
   /** A message of a person in their chat with a number. */
@@ -52,6 +56,7 @@ export const createRtc = (rtcDeps: RtcDeps): Rtc => {
     transports,
     hasOtherSession,
     inTurn: createSlots(MADE_READY_AT_ONCE),
+    syncPace: createSyncPace(() => performance.now()),
   };
   const { homeserver, log } = deps;
 
