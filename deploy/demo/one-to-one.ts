@@ -40,7 +40,7 @@ export const callOneToOne = async ({ lab, host, people }: OneToOneStage, report:
   });
   await report.step("1001 hangs up; the chat says so", async () => {
     await desk.hangup();
-    return (await alice.waitForMessage(({ body }) => body.includes("Outgoing call, "))).body;
+    return (await alice.waitForMessage(({ body }) => /Outgoing call, \d+ s\./.test(body))).body;
   });
 
   await report.step(`1001 dials ${BOBS_NUMBER}; bob's Element Call answers, and they hear each other`, async () => {
