@@ -2,10 +2,10 @@ import { GatewayError } from "../errors.ts";
 import type { CallId } from "../ids.ts";
 import type { NumberPlan } from "../numbering/number-plan.ts";
 import { parseNumber } from "../numbering/parse.ts";
-import { viewRoom } from "./admission.ts";
 import type { CallActor } from "./call-actor.ts";
 import { type CallRegistry, isSameSubject } from "./call-registry.ts";
 import type { CallStore } from "./call-store.ts";
+import { mayModerate } from "./moderation.ts";
 import type { CallRecord, CallService, PolicyPort, RoomPort, SipPort, Subject } from "./ports.ts";
 import { dialString, type Trunk } from "./trunk.ts";
 
@@ -44,12 +44,8 @@ export const createCallOrders = ({ registry, rooms, store, sip, ...deps }: CallO
   /** Rejects with NOT_YOUR_CALL, unless the call is the subject's own, or they may kick where it runs. */
   const claim = async (record: CallRecord, subject: Subject): Promise<"own" | "moderated"> => {
     if (isOwn(record, subject)) return "own";
-    const { roomId, ghost, callId } = record;
-    const mayKick =
-      subject.kind === "user" &&
-      registry.actor(callId) !== undefined &&
-      (await viewRoom(rooms, { roomId, via: "invite" }, ghost)).canKick(subject.userId);
-    if (mayKick) return "moderated";
+    const isRunning = registry.actor(record.callId) !== undefined;
+    if (isRunning && (await mayModerate(rooms, subject, record))) return "moderated";
     throw new GatewayError("NOT_YOUR_CALL", "Only who added this phone, and members who may kick, can do this.");
   };
 
