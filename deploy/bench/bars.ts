@@ -51,7 +51,7 @@ export const BARS = {
     limit: 2000,
   },
   "pin-in": { figure: "last PIN digit → heard in the conference", unit: "ms", judgedBy: "p95", limit: 700 },
-  "pin-out": { figure: "last PIN digit → hears the conference, old key", unit: "ms", judgedBy: "p95", limit: 1800 },
+  "pin-out": { figure: "last PIN digit → hears the conference, young key", unit: "ms", judgedBy: "p95", limit: 1800 },
   "key-icon": { figure: "end of *6 → icon in Element Call", unit: "ms", judgedBy: "p95", limit: 500 },
   crowd: { figure: "40 phones dial within 2 s: each heard and hearing", unit: "ms", judgedBy: "most", limit: 10_000 },
   "full-gateway": {
