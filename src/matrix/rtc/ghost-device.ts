@@ -9,6 +9,7 @@ import { deleteDevice, ensureDevice } from "../devices.ts";
 import type { Homeserver } from "../homeserver.ts";
 import { followDevicesOf, repairEncryptedStickyEvents, uploadDeviceKeysNow } from "./sdk-workarounds.ts";
 import type { SyncPace } from "./sync-pace.ts";
+import { within } from "./within.ts";
 
 export interface GhostDeviceDeps {
   readonly homeserver: Homeserver;
@@ -43,6 +44,8 @@ export interface GhostDevice {
 const ROOM_TIMEOUT_MS = 15_000;
 /** Per /sync: what comes in one burst (members that join at once) should not be a gap. */
 const TIMELINE_EVENTS = 20;
+/** Of a device that is closed while its keys are on their way; a call ends within 2 s. */
+const UPLOAD_TIMEOUT_MS = 1000;
 const DEVICE_NAME = "Phone (SIP gateway)";
 
 /** The SDK only logs when an upload fails, so success is taken from the answer itself. */
@@ -154,6 +157,12 @@ export const openGhostDevice = async (
       keysUploaded,
       room: (signal) => waitForRoom(client, roomId, signal),
       close: async () => {
+        // Keys that reach the homeserver after the device was deleted make it anew.
+        await within(
+          keysUploaded.catch(() => {}),
+          UPLOAD_TIMEOUT_MS,
+          undefined,
+        );
         client.stopClient();
         client.removeAllListeners();
         await drop();

@@ -2,6 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 
+import { ParticipantInfo_State } from "@livekit/protocol";
 import { RoomServiceClient } from "livekit-server-sdk";
 import { parse } from "yaml";
 
@@ -46,13 +47,18 @@ interface SfuParticipant {
   readonly name: string;
   /** New at each join. */
   readonly sid: string;
+  readonly state: string;
 }
 
 const listSfuParticipants = async (lab: Lab): Promise<SfuParticipant[]> => {
   const { httpUrl, apiKey, apiSecret } = lab.livekit;
   const rooms = new RoomServiceClient(httpUrl, apiKey, apiSecret);
   const found = (await rooms.listRooms()).map(async ({ name }) =>
-    (await rooms.listParticipants(name)).map(({ identity, sid }) => ({ name: `${name}/${identity}`, sid })),
+    (await rooms.listParticipants(name)).map(({ identity, sid, state }) => ({
+      name: `${name}/${identity}`,
+      sid,
+      state: ParticipantInfo_State[state],
+    })),
   );
   return (await Promise.all(found)).flat();
 };
@@ -113,7 +119,7 @@ export const leftOf = async (lab: Lab, what: GhostInRoom): Promise<string[]> => 
     ...memberships.filter((key) => key.includes(ghost)).map((key) => `membership ${key}`),
     ...participants
       .filter(({ name, sid }) => name.includes(ghost) && !lostParticipants.includes(sid))
-      .map(({ name }) => `SFU participant ${name}`),
+      .map(({ name, state }) => `SFU participant ${name} (${state})`),
     ...devices.devices.map(({ device_id }) => `device ${device_id}`),
     ...delayed.delayed_events.map(({ delay_id }) => `delayed event ${delay_id}`),
     ...sip.filter(isOver).map((name) => `trunk peer: ${name}`),
