@@ -80,6 +80,7 @@ interface Call {
   readonly identity: string;
   onFact: (fact: MediaFact) => void;
   stats?: CallAudioStats;
+  isLeaving?: true;
 }
 
 const sendKey = (callId: CallId, worker: Worker, { identity, index, key }: MediaKey): void => {
@@ -173,6 +174,11 @@ export const createMediaPool = (options: MediaPoolOptions): MediaPool => {
     const request: Request = { type: "join", callId, session: joining };
     try {
       await worker.process.ready;
+      // A worker that was still starting would be told of the join after the leave, and keep the call for ever.
+      const call = calls.get(callId);
+      if (call?.worker !== worker || call.isLeaving === true) {
+        throw new GatewayError("MEDIA_FAILED", "the call left while its media worker was starting");
+      }
       const joined = worker.process.request(request, TIMEOUT_MS.join);
       // Right behind the join: the pipe keeps the order, so the worker knows the call, and has its keys before it hears anybody.
       for (const key of keys.of(callId)) sendKey(callId, worker, key);
@@ -187,7 +193,9 @@ export const createMediaPool = (options: MediaPoolOptions): MediaPool => {
   const leave = async (callId: CallId): Promise<void> => {
     keys.drop(callId);
     members.drop(callId);
-    if (!calls.has(callId)) return;
+    const call = calls.get(callId);
+    if (call === undefined) return;
+    call.isLeaving = true;
     try {
       await ask({ type: "leave", callId });
     } catch (error) {

@@ -64,6 +64,16 @@ describe("pool of media workers", () => {
     expect(pool.workers().map(({ calls }) => calls)).toEqual([3, 0]);
   });
 
+  test("a call that leaves while its worker is starting is not joined afterwards", async () => {
+    const log: Log = { debug: ignore, info: ignore, warn: ignore, error: ignore, child: () => log };
+    const pool = createMediaPool({ log, workerEntry: ENTRY });
+    pools.push(pool);
+    const joining = pool.join(session("a"), ignore);
+    const refused = expect(joining).rejects.toMatchObject({ code: "MEDIA_FAILED" });
+    await pool.leave(callId("a"));
+    await refused;
+  });
+
   test("a full worker sends the next call of its room to another one", async () => {
     const { pool } = await createPool({ maxCallsPerWorker: 2 });
     for (const call of ["a", "b", "c"]) await pool.join(session(call), ignore);
