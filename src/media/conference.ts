@@ -5,6 +5,7 @@ import { formatRateHz } from "./codecs/transcode.ts";
 import { type SampleRateHz, samplesPerFrame } from "./frame.ts";
 import type { JoinSession, WorkerFact } from "./ipc.ts";
 import type { Leg, LegEvents } from "./legs/port.ts";
+import { createLegSlot, type LegSlot } from "./leg-slot.ts";
 import { createListener } from "./listener.ts";
 import { createMixer } from "./mixer.ts";
 import { createPhone, type Phone } from "./phone.ts";
@@ -49,6 +50,7 @@ export type PhoneControls = Pick<
 
 interface Call {
   readonly phone: Phone;
+  readonly legs: LegSlot;
   identity: string;
 }
 
@@ -79,6 +81,16 @@ export const createConference = (deps: ConferenceDeps): Conference => {
     for (const { phone } of calls.values()) phone.setRate(rateHz);
   };
 
+  const legSlotOf = (callId: string, phone: Phone): LegSlot =>
+    createLegSlot({
+      phone,
+      connectLeg: deps.connectLeg,
+      onLost: (message) => {
+        log.info({ callId }, message);
+        onFact(callId, { type: "media.legLost", message });
+      },
+    });
+
   return {
     async join(session) {
       const { callId, identity } = session;
@@ -87,7 +99,7 @@ export const createConference = (deps: ConferenceDeps): Conference => {
       const phone =
         known?.phone ??
         createPhone({ nowMs, promptVoice: session.voice, isHeardHere, onFact: (fact) => onFact(callId, fact) });
-      const call = known ?? { phone, identity };
+      const call = known ?? { phone, identity, legs: legSlotOf(callId, phone) };
       roster.arrived(identity);
       if (known !== undefined) roster.departed(known.identity);
       call.identity = identity;
@@ -104,24 +116,8 @@ export const createConference = (deps: ConferenceDeps): Conference => {
       }
     },
     async attach(callId, media) {
-      const { phone } = callOf(callId);
-      const old = phone.leg;
-      phone.leg = undefined;
-      await old?.close();
-      const leg = await deps.connectLeg(media, {
-        onFrame: (frame) => phone.onLegFrame(frame),
-        onLost: (message) => {
-          if (phone.leg !== leg) return;
-          phone.leg = undefined;
-          log.info({ callId }, message);
-          onFact(callId, { type: "media.legLost", message });
-        },
-      });
-      if (calls.get(callId)?.phone !== phone) {
-        await leg.close();
-        throw new GatewayError("MEDIA_FAILED", "the call left while its audio was being connected");
-      }
-      phone.leg = leg;
+      const { phone, legs } = callOf(callId);
+      const leg = await legs.attach(media);
       fitRate(leg);
       await sfu.fitLeg(phone);
     },
@@ -142,12 +138,11 @@ export const createConference = (deps: ConferenceDeps): Conference => {
       if (call === undefined) return;
       calls.delete(callId);
       roster.setMembers(callId, []);
-      const { leg, track } = call.phone;
+      const { track } = call.phone;
       const client = track.sfu;
-      call.phone.leg = undefined;
       track.sfu = undefined;
       try {
-        await Promise.all([leg?.close(), sfu.close(client)]);
+        await Promise.all([call.legs.close(), sfu.close(client)]);
       } finally {
         roster.departed(call.identity);
       }

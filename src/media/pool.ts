@@ -87,6 +87,12 @@ const sendKey = (callId: CallId, worker: Worker, { identity, index, key }: Media
   worker.process.sendKey({ callId, identity, index, key: Buffer.from(key).toString("base64") });
 };
 
+/** A worker that was still starting would be told of the join after the leave, and keep the call for ever. Throws MEDIA_FAILED. */
+const expectThere = (call: Call | undefined, worker: Worker): void => {
+  if (call?.worker === worker && call.isLeaving !== true) return;
+  throw new GatewayError("MEDIA_FAILED", "the call left while its media worker was starting");
+};
+
 /**
  * MediaPort over worker processes. All calls of a room share a worker as long as they fit, so that the conference is received
  * once; a spare worker is always warm; a worker that dies or hangs costs its calls a `media.workerLost` and nothing else.
@@ -174,11 +180,7 @@ export const createMediaPool = (options: MediaPoolOptions): MediaPool => {
     const request: Request = { type: "join", callId, session: joining };
     try {
       await worker.process.ready;
-      // A worker that was still starting would be told of the join after the leave, and keep the call for ever.
-      const call = calls.get(callId);
-      if (call?.worker !== worker || call.isLeaving === true) {
-        throw new GatewayError("MEDIA_FAILED", "the call left while its media worker was starting");
-      }
+      expectThere(calls.get(callId), worker);
       const joined = worker.process.request(request, TIMEOUT_MS.join);
       // Right behind the join: the pipe keeps the order, so the worker knows the call, and has its keys before it hears anybody.
       for (const key of keys.of(callId)) sendKey(callId, worker, key);
