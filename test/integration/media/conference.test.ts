@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, jest, test } from "@jest/globals";
 
 import { eventually, type Scene, type ScenePhone, startScene } from "../../support/media/scene.ts";
@@ -11,6 +12,8 @@ const HEARD_DBFS = -22;
 const NOT_HEARD_DBFS = -40;
 const ALICE_HZ = 610;
 const PHONE_HZ = { one: 440, two: 770 } as const;
+/** Of the audio that a level is measured of. */
+const WINDOW_MS = 400;
 
 const phoneHears = (phone: ScenePhone, frequencyHz: number): number =>
   toneLevel(phone.leg.heard(500), 8000, frequencyHz);
@@ -66,13 +69,20 @@ describe("two phones and a member in an encrypted conference", () => {
     await alice.setKey("alice", 200, scene.key("alice", 200));
     await everybodyHearsEverybody();
     // Half a second of the new keys alone, without a gap: a lost frame would lower the tone.
-    const before = await alice.level("one", PHONE_HZ.one, 500);
+    const level = () => alice.level("one", PHONE_HZ.one, WINDOW_MS);
+    const before = await eventually(async () => {
+      const earlier = await level();
+      await delay(WINDOW_MS);
+      const later = await level();
+      return Math.abs(earlier - later) < 0.2 && later;
+    }, "a steady tone");
     await alice.setKey("one", 8, scene.key("one", 8));
     scene.pool.setKey(one.callId, { identity: "one", index: 8, key: scene.key("one", 8) });
-    const afterwards = await eventually(async () => {
-      const level = await alice.level("one", PHONE_HZ.one, 400);
-      return Math.abs(level - before) < 0.5 && level;
-    }, "no gap");
+    let afterwards = 0;
+    const isAsBefore = async (): Promise<boolean> => Math.abs((afterwards = await level()) - before) < 0.5;
+    await eventually(isAsBefore, "no gap").catch((cause: unknown) => {
+      throw new Error(`${before.toFixed(1)} dBFS before, ${afterwards.toFixed(1)} since`, { cause });
+    });
     expect(afterwards).toBeGreaterThan(HEARD_DBFS);
   });
 
