@@ -1,14 +1,8 @@
 import type { CallRecord, CallService } from "../calls/ports.ts";
 import { type GatewayError, toGatewayError } from "../errors.ts";
-import type { CallId, GhostUserId, RoomId, UserId } from "../ids.ts";
+import type { CallId, GhostUserId, RoomId } from "../ids.ts";
 import type { Log } from "../log.ts";
-
-/** A chat of two: a number and a person. */
-export interface PhoneChat {
-  readonly room: RoomId;
-  readonly ghost: GhostUserId;
-  readonly person: UserId;
-}
+import type { PhoneChat } from "./chat.ts";
 
 /** What a person does in a chat with a number that is about calling it. */
 export type ChatFact =

@@ -1,24 +1,8 @@
 import type { DatabaseSync } from "node:sqlite";
-import { type GhostUserId, ghostUserId, type RoomId, roomId, type UserId, userId } from "../ids.ts";
+import { ghostUserId, roomId, userId } from "../ids.ts";
+import type { ChatStore, PhoneChat } from "../personal/chat.ts";
 
-/** A chat of two: a number and a person. Shape as src/matrix/chats declares it. */
-export interface Chat {
-  readonly room: RoomId;
-  readonly ghost: GhostUserId;
-  readonly person: UserId;
-}
-
-export interface ChatStore {
-  get(room: RoomId): Chat | undefined;
-  /** Newest first. */
-  between(ghost: GhostUserId, person: UserId): readonly Chat[];
-  /** Newest first. */
-  newest(limit: number): readonly Chat[];
-  put(chat: Chat): void;
-  remove(room: RoomId): void;
-}
-
-const chatOf = (row: Record<string, unknown>): Chat => ({
+const chatOf = (row: Record<string, unknown>): PhoneChat => ({
   room: roomId(String(row["room_id"])),
   ghost: ghostUserId(String(row["ghost"])),
   person: userId(String(row["user_id"])),

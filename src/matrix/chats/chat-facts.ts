@@ -2,7 +2,7 @@ import type { ChatFact } from "../../personal/outgoing.ts";
 import type { AppserviceEvent } from "../appservice/events.ts";
 import { judgeMemberEvent, MEMBER_STATE_EVENT } from "../rtc/member-events.ts";
 import { RING_EVENT } from "../rtc/ring.ts";
-import type { Chat } from "./chats.ts";
+import type { PhoneChat } from "../../personal/chat.ts";
 
 const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null;
 
@@ -18,7 +18,7 @@ const isRing = ({ type, content }: AppserviceEvent): boolean =>
   type === "m.room.encrypted" || (type === RING_EVENT && content["notification_type"] === "ring");
 
 /** What an event of a chat says about calling; undefined for everything else, and for what somebody else than the person wrote. */
-export const chatFactOf = (event: AppserviceEvent, { person }: Pick<Chat, "person">): ChatFact | undefined => {
+export const chatFactOf = (event: AppserviceEvent, { person }: Pick<PhoneChat, "person">): ChatFact | undefined => {
   const { type, sender, stateKey, content, eventId } = event;
   if (sender !== person) return undefined;
   if (type === MEMBER_STATE_EVENT && stateKey !== undefined) {

@@ -6,24 +6,9 @@ import type { AppserviceEvent } from "../appservice/events.ts";
 import type { Membership } from "../appservice/membership.ts";
 import { type Homeserver, MatrixError, matrixPath } from "../homeserver.ts";
 import { MEMBER_STATE_EVENT, MEMBER_STICKY_EVENT } from "../rtc/member-events.ts";
+import type { ChatStore, PhoneChat } from "../../personal/chat.ts";
 import { within } from "../rtc/within.ts";
-import type { ChatAddress, ChatDevices } from "./chat-devices.ts";
-
-/** A chat of two: a number and a person. */
-export interface Chat extends ChatAddress {
-  readonly person: UserId;
-}
-
-/** Chats that exist, kept over restarts (store/). */
-export interface ChatStore {
-  get(room: RoomId): Chat | undefined;
-  /** Newest first. */
-  between(ghost: GhostUserId, person: UserId): readonly Chat[];
-  /** Newest first. */
-  newest(limit: number): readonly Chat[];
-  put(chat: Chat): void;
-  remove(room: RoomId): void;
-}
+import type { ChatDevices } from "./chat-devices.ts";
 
 export interface ChatsDeps {
   readonly homeserver: Homeserver;
@@ -35,11 +20,11 @@ export interface ChatsDeps {
 }
 
 export interface Chats {
-  of(room: RoomId): Chat | undefined;
+  of(room: RoomId): PhoneChat | undefined;
   /** A person has invited the ghost into a chat of their own, and the ghost has joined. */
-  accepted(chat: Chat): void;
+  accepted(chat: PhoneChat): void;
   /** Finds the chat, or makes it. Resolves when the person is in it, or 1.5 s after they were invited. Rejects with HOMESERVER_*. */
-  between(caller: { readonly ghost: GhostUserId; readonly name: string }, person: UserId): Promise<Chat>;
+  between(caller: { readonly ghost: GhostUserId; readonly name: string }, person: UserId): Promise<PhoneChat>;
   /** False when the homeserver knows no device of this user. Rejects with HOMESERVER_*. */
   hasDevice(ghost: GhostUserId, person: UserId): Promise<boolean>;
   /** Lets the newest chats be read: what is written there now finds a device. */
@@ -85,7 +70,7 @@ const newChat = (person: UserId): Record<string, unknown> => ({
 
 export const createChats = (deps: ChatsDeps): Chats => {
   const { homeserver, store, devices, membership, log } = deps;
-  const making = new Map<string, Promise<Chat>>();
+  const making = new Map<string, Promise<PhoneChat>>();
   const joins = new Map<RoomId, () => void>();
 
   const forget = (room: RoomId): void => {
@@ -94,7 +79,7 @@ export const createChats = (deps: ChatsDeps): Chats => {
   };
 
   /** The person's membership as the ghost sees it; none where the ghost is not in the room any more. */
-  const membershipOf = async ({ room, ghost, person }: Chat): Promise<string> => {
+  const membershipOf = async ({ room, ghost, person }: PhoneChat): Promise<string> => {
     try {
       const path = matrixPath("client/v3", "rooms", room, "state", "m.room.member", person);
       const answer = await homeserver.request({ method: "GET", path, as: { userId: ghost } });
@@ -106,7 +91,7 @@ export const createChats = (deps: ChatsDeps): Chats => {
   };
 
   /** Resolves with false when the person has not joined in time. Their join may have come before the answer to the request that invited them. */
-  const untilJoined = async (chat: Chat): Promise<boolean> => {
+  const untilJoined = async (chat: PhoneChat): Promise<boolean> => {
     const { promise, resolve } = Promise.withResolvers<boolean>();
     joins.set(chat.room, () => resolve(true));
     membershipOf(chat).then(
@@ -118,11 +103,11 @@ export const createChats = (deps: ChatsDeps): Chats => {
     return isJoined;
   };
 
-  const make = async (ghost: GhostUserId, person: UserId): Promise<Chat> => {
+  const make = async (ghost: GhostUserId, person: UserId): Promise<PhoneChat> => {
     const path = matrixPath("client/v3", "createRoom");
     const answer = await homeserver.request({ method: "POST", path, body: newChat(person), as: { userId: ghost } });
     const room = toRoomId(createdSchema.parse(answer).room_id);
-    const chat: Chat = { room, ghost, person };
+    const chat: PhoneChat = { room, ghost, person };
     store.put(chat);
     devices.warm(chat);
     if (!(await untilJoined(chat))) {
@@ -134,7 +119,7 @@ export const createChats = (deps: ChatsDeps): Chats => {
     return chat;
   };
 
-  const findOrMake = async (caller: { ghost: GhostUserId; name: string }, person: UserId): Promise<Chat> => {
+  const findOrMake = async (caller: { ghost: GhostUserId; name: string }, person: UserId): Promise<PhoneChat> => {
     const { ghost, name } = caller;
     await deps.ensureGhost(ghost, name);
     for (const known of store.between(ghost, person)) {
@@ -144,7 +129,7 @@ export const createChats = (deps: ChatsDeps): Chats => {
     return make(ghost, person);
   };
 
-  const onMember = (chat: Chat, user: string, member: unknown, sender: string): void => {
+  const onMember = (chat: PhoneChat, user: string, member: unknown, sender: string): void => {
     const { room, ghost, person } = chat;
     if (user === person && member === "join") joins.get(room)?.();
     const isOver = member === "leave" || member === "ban";

@@ -3,7 +3,8 @@ import { beforeEach, describe, expect, test } from "@jest/globals";
 import type { AddPhone, CallRecord } from "../../../src/calls/ports.ts";
 import { GatewayError } from "../../../src/errors.ts";
 import { ghostUserId, roomId, userId } from "../../../src/ids.ts";
-import { type ChatFact, createOutgoing, type Outgoing, type PhoneChat } from "../../../src/personal/outgoing.ts";
+import type { PhoneChat } from "../../../src/personal/chat.ts";
+import { type ChatFact, createOutgoing, type Outgoing } from "../../../src/personal/outgoing.ts";
 import { newPersonalCall } from "../calls/fixtures.ts";
 import { quietLog } from "../../support/fake-ports.ts";
 

@@ -2,7 +2,8 @@
 import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
 import { ghostUserId, roomId, userId } from "../../../../src/ids.ts";
 import type { AppserviceEvent } from "../../../../src/matrix/appservice/events.ts";
-import { type Chat, createChats } from "../../../../src/matrix/chats/chats.ts";
+import type { PhoneChat } from "../../../../src/personal/chat.ts";
+import { createChats } from "../../../../src/matrix/chats/chats.ts";
 import { createHomeserver } from "../../../../src/matrix/homeserver.ts";
 import { openStore, type Store } from "../../../../src/store/store.ts";
 import { startFakeHomeserver, type FakeHomeserver } from "../../../support/fake-homeserver.ts";
@@ -10,7 +11,7 @@ import { createTestLog } from "../../../support/log.ts";
 
 const BOB = userId("@bob:example.org");
 const GHOST = ghostUserId("@tel_1001:example.org");
-const CHAT: Chat = { room: roomId("!chat:example.org"), ghost: GHOST, person: BOB };
+const CHAT: PhoneChat = { room: roomId("!chat:example.org"), ghost: GHOST, person: BOB };
 const CALLER = { ghost: GHOST, name: "1001" };
 const CREATE = "POST /_matrix/client/v3/createRoom";
 const MEMBER = /\/state\/m\.room\.member\//;
