@@ -2,13 +2,15 @@ import { GatewayError, toGatewayError } from "../errors.ts";
 import type { GhostUserId, RoomId, UserId } from "../ids.ts";
 import type { AddPhone, CallRecord, RoomPort, RoomView } from "./ports.ts";
 
+/** Whether the bot has to invite the ghost; otherwise somebody has, or it is there already. */
+export const invitesFirst = (via: AddPhone["via"]): boolean => via === "command" || via === "api";
+
 /** The room as the bot sees it; for an invite or a chat, which need no bot, as the ghost does. */
 export const viewRoom = (
   rooms: RoomPort,
   { roomId, via }: Pick<AddPhone, "roomId" | "via">,
   ghost: GhostUserId,
-): Promise<RoomView> =>
-  via === "invite" || via === "chat" ? rooms.viewAsGhost(roomId, ghost) : rooms.viewAsBot(roomId);
+): Promise<RoomView> => (invitesFirst(via) ? rooms.viewAsBot(roomId) : rooms.viewAsGhost(roomId, ghost));
 
 /** Throws the reason why a phone cannot be added to this room's call now, in words for whoever asked. */
 export const checkRoom = (view: RoomView, via: AddPhone["via"]): void => {
@@ -16,7 +18,7 @@ export const checkRoom = (view: RoomView, via: AddPhone["via"]): void => {
   if (!view.conference.some((member) => !member.isPhone)) {
     throw new GatewayError("NO_LIVE_CALL", "There is no call in this room. Start or join one, then add the phone.");
   }
-  checkEntry(view, via === "command" || via === "api");
+  checkEntry(view, invitesFirst(via));
 };
 
 /** Throws the reason why a person cannot call a phone in this chat now. */

@@ -7,7 +7,7 @@ import { ghostOf } from "../numbering/ghost-id.ts";
 import type { NumberPlan } from "../numbering/number-plan.ts";
 import { parseNumber } from "../numbering/parse.ts";
 import type { PhoneNumber } from "../numbering/phone-number.ts";
-import { type Admit, admitGhost, checkChat, checkRoom, viewRoom } from "./admission.ts";
+import { type Admit, admitGhost, checkChat, checkRoom, invitesFirst, viewRoom } from "./admission.ts";
 import { type CallActor, createCallActor } from "./call-actor.ts";
 import { type CallRegistry, type Claim, createCallRegistry } from "./call-registry.ts";
 import { createCallOrders } from "./call-orders.ts";
@@ -115,7 +115,7 @@ export const createCallService = (deps: CallServiceDeps): Calls => {
     const displayName = deps.callerNames.nameOf(number) ?? formatNumber(number);
     const voice = voiceFor(number, trunks.find(({ id }) => id === targets[0].trunkId) ?? {});
     const actor = createActor(
-      createCall({ record, targets, displayName, inviteFirst: via === "command" || via === "api", voice, confirm }),
+      createCall({ record, targets, displayName, inviteFirst: invitesFirst(via), voice, confirm }),
     );
     claim.started(actor);
     actor.post({ type: "call.start" });

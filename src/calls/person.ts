@@ -1,5 +1,6 @@
 import type { GhostUserId, RoomId, UserId } from "../ids.ts";
 import type { PhoneNumber } from "../numbering/phone-number.ts";
+import { isOver } from "./call-registry.ts";
 import type { Caller } from "./caller.ts";
 import type { Outcome } from "./outcome.ts";
 import type { CallRecord, RoomPort } from "./ports.ts";
@@ -24,15 +25,13 @@ export interface PersonPort {
   missed(call: MissedCall): void;
 }
 
-const isRunning = ({ state }: CallRecord): boolean => state !== "ending" && state !== "ended";
-
 /** True while this person is in another call that this gateway carries, one-to-one or a conference with a phone. */
 export const isBusy = async (
   person: UserId,
   records: readonly CallRecord[],
   rooms: Pick<RoomPort, "viewAsBot">,
 ): Promise<boolean> => {
-  const running = records.filter(isRunning);
+  const running = records.filter((record) => !isOver(record));
   if (running.some((record) => record.person === person)) return true;
   const conferences = new Set(running.filter((record) => record.person === undefined).map(({ roomId }) => roomId));
   const present = await Promise.all(
