@@ -126,19 +126,11 @@ describe("faults of a worker, the SFU and the connections", () => {
     await bothWays();
   });
 
-  test("the listening connection is kicked: the other phone takes over, and the kicked one is heard again", async () => {
-    const lost = () => one.facts.find((fact) => fact.type === "media.sfuLost");
-    const aliceHears = async () => (await alice.level("one", PHONE_HZ, 200)) > HEARD_DBFS;
-    expect(lost()).toBeUndefined();
+  test("the listening connection is kicked: the other phone takes over, the kicked one is reported", async () => {
     await scene.removeParticipant("one");
-    await eventually(async () => !(await aliceHears()), "the phone's silence");
+    expect((await one.fact("media.sfuLost")).message).toContain("PARTICIPANT_REMOVED");
     await eventually(() => phoneHearsAlice(two), "the takeover");
-    // livekit-server does not always say in time that it was a kick; then the phone has joined again by itself.
-    await eventually(async () => lost() !== undefined || (await aliceHears()), "its report, or its return", 30_000);
-    if (lost() !== undefined) {
-      await one.fact("media.sfuLost");
-      await scene.rejoinSfu(one);
-    }
+    await scene.rejoinSfu(one);
     await bothWays();
   });
 
