@@ -192,6 +192,7 @@ const createMatrixSide = async (
     crossSigning,
     onMalformedEvents: (count) => metrics.malformedEvents(count),
     onUnreadableMembers: () => metrics.rtc("member.unreadable"),
+    onRoomChanged: (room) => rtc.roomChanged(room),
     nowMs: Date.now,
     log,
   });

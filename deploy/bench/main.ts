@@ -52,7 +52,7 @@ npm run bench -- --engine NAME     only one of ${ENGINES.join(", ")}; the latter
 npm run bench -- --json FILE       writes figures and raw samples
 npm run bench -- --scale 0.1       a tenth of the runs, for a quick look
 npm run bench -- --folder FOLDER   keeps data and logs of the servers in a new folder
-npm run bench -- soak --minutes N  ten phones that come and go for N minutes (60)
+npm run bench -- soak --minutes N  twenty phones that come and go for N minutes (60)
 npm run bench -- capacity          CPU per phone with --phones 1,10,30,60,100 of them in one encrypted conference, for
                                    --clients light,native; --json FILE, --svg FILE
 npm run bench -- speech            how speech sounds after the way through the SFU, with loss and jitter on it (PESQ)`;

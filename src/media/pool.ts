@@ -87,6 +87,17 @@ const sendKey = (callId: CallId, worker: Worker, { identity, index, key }: Media
   worker.process.sendKey({ callId, identity, index, key: Buffer.from(key).toString("base64") });
 };
 
+/**
+ * Whom else to give a member's key: a worker needs it once. A ghost of a full room looks rarely for its keys (matrix/rtc/sync-pace.ts), and
+ * those that watch may all have their calls in another worker.
+ */
+const oneOfEachWorker = (others: readonly [CallId, Call][], except: Worker): readonly [CallId, Call][] => {
+  const first = new Map<Worker, [CallId, Call]>();
+  for (const one of others) if (!first.has(one[1].worker)) first.set(one[1].worker, one);
+  first.delete(except);
+  return [...first.values()];
+};
+
 /** A worker that was still starting would be told of the join after the leave, and keep the call for ever. Throws MEDIA_FAILED. */
 const expectThere = (call: Call | undefined, worker: Worker): void => {
   if (call?.worker === worker && call.isLeaving !== true) return;
@@ -215,8 +226,10 @@ export const createMediaPool = (options: MediaPoolOptions): MediaPool => {
     setKey(callId, key) {
       takeKey(callId, key);
       const call = calls.get(callId);
-      if (call?.identity !== key.identity) return;
-      for (const [otherId] of phonesIn(call.roomId, callId)) takeKey(otherId, key);
+      if (call === undefined) return;
+      const others = phonesIn(call.roomId, callId);
+      const takers = call.identity === key.identity ? others : oneOfEachWorker(others, call.worker);
+      for (const [otherId] of takers) takeKey(otherId, key);
     },
     setMembers: (callId, identities) => members.set(callId, identities),
     leave,

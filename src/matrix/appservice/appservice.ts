@@ -3,7 +3,7 @@ import type { DoorPort } from "../../calls/moderation-ports.ts";
 import type { CallService, PolicyPort, RoomPort } from "../../calls/ports.ts";
 import type { NoticePort } from "../../calls/notice-ports.ts";
 import type { Conferences } from "../../dialin/conferences.ts";
-import { type CallId, type GhostUserId, type RoomId, type UserId } from "../../ids.ts";
+import { type CallId, type GhostUserId, roomId as toRoomId, type RoomId, type UserId } from "../../ids.ts";
 import type { Log } from "../../log.ts";
 import { formatNumber } from "../../numbering/format.ts";
 import { parseGhost } from "../../numbering/ghost-id.ts";
@@ -11,7 +11,8 @@ import type { PhoneNumber } from "../../numbering/phone-number.ts";
 import type { NumberPlan } from "../../numbering/number-plan.ts";
 import type { CrossSigning } from "../crypto/cross-signing.ts";
 import { type Homeserver, matrixPath } from "../homeserver.ts";
-import { roomStateOf } from "../room/room-state.ts";
+import { MEMBER_STICKY_EVENT } from "../rtc/member-events.ts";
+import { type RoomState, roomStateOf } from "../room/room-state.ts";
 import { createRooms } from "../room/rooms.ts";
 import { watchUnreadableMembers } from "../room/unreadable-members.ts";
 import { type Answering, createAnswering } from "./answering.ts";
@@ -58,6 +59,8 @@ export interface AppserviceDeps {
   readonly crossSigning: CrossSigning;
   readonly onMalformedEvents: (count: number) => void;
   readonly onUnreadableMembers: (room: RoomId, count: number) => void;
+  /** Somebody who is not ours has changed the state of a room, or a membership in it. */
+  readonly onRoomChanged: (room: RoomId) => void;
   readonly nowMs: () => number;
   readonly log: Log;
 }
@@ -99,6 +102,15 @@ export interface ChatHooks {
   readonly open: (person: UserId, number: string) => Promise<string>;
 }
 
+/** Of the state of a room, or a sticky membership in it. */
+const isChange = ({ type, stateKey }: AppserviceEvent): boolean =>
+  stateKey !== undefined || type === MEMBER_STICKY_EVENT;
+
+const stateSeenBy = (bot: Bot, room: RoomId): RoomState | undefined => {
+  const synced = bot.room(room);
+  return synced === undefined ? undefined : roomStateOf(synced);
+};
+
 /** Writes a state event without key as the bot. Rejects with HOMESERVER_*. */
 const stateWriter =
   (homeserver: Homeserver, botUserId: UserId) =>
@@ -112,6 +124,7 @@ export const createAppservice = (deps: AppserviceDeps): Appservice => {
   const { homeserver, namespace, numberPlan, policy, rejectionLimit, nowMs, log } = deps;
   const { botUserId, serverName } = namespace;
   const isGhost = (user: string): boolean => namespace.isGhost(user);
+  const isOurs = (user: string): boolean => user === botUserId || isGhost(user);
   const users = createUsers({ homeserver, store: deps.ghostStore, log });
   const membership = createMembership({ homeserver, log });
   const bot = createBot({
@@ -119,7 +132,7 @@ export const createAppservice = (deps: AppserviceDeps): Appservice => {
     userId: botUserId,
     displayName: deps.botDisplayName,
     users,
-    isOurs: (user) => user === botUserId || isGhost(user),
+    isOurs,
     crossSigning: deps.crossSigning,
     nowMs,
     log,
@@ -152,10 +165,7 @@ export const createAppservice = (deps: AppserviceDeps): Appservice => {
   const door = createDoor({
     homeserver,
     botUserId,
-    stateOf: (room) => {
-      const synced = bot.room(room);
-      return synced === undefined ? undefined : roomStateOf(synced);
-    },
+    stateOf: (room) => stateSeenBy(bot, room),
     users,
     membership,
     say: (room, text) => bot.say(room, text),
@@ -191,6 +201,7 @@ export const createAppservice = (deps: AppserviceDeps): Appservice => {
       transactionLog: deps.transactionLog,
       onEvent: async (event) => {
         onRemoval(event);
+        if (isChange(event) && !isOurs(event.sender)) deps.onRoomChanged(toRoomId(event.roomId));
         await onInvite(event);
         await onUpgrade(event);
         await chats.onEvent(event);

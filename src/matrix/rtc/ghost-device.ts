@@ -9,6 +9,7 @@ import { deleteDevice, ensureDevice } from "../devices.ts";
 import type { Homeserver } from "../homeserver.ts";
 import { followDevicesOf, repairEncryptedStickyEvents, uploadDeviceKeysNow } from "./sdk-workarounds.ts";
 import type { SyncPace } from "./sync-pace.ts";
+import { trimSync } from "./sync-trim.ts";
 import { within } from "./within.ts";
 
 export interface GhostDeviceDeps {
@@ -36,6 +37,8 @@ export interface GhostDevice {
   readonly keysUploaded: Promise<void>;
   /** Resolves when the ghost is joined and the room's state is here. Rejects with the signal's reason, or HOMESERVER_UNAVAILABLE after 15 s. */
   room(signal: AbortSignal): Promise<Room>;
+  /** Its membership is written: others send it their media keys now. */
+  published(): void;
   /** Stops /sync and deletes the device. */
   close(): Promise<void>;
 }
@@ -138,11 +141,14 @@ export const openGhostDevice = async (
     deviceId: device,
     log,
     fetchFn: paced.pace(
-      createSigningFetch(
-        () => identity,
-        () => {
-          uploaded = true;
-        },
+      trimSync(
+        createSigningFetch(
+          () => identity,
+          () => {
+            uploaded = true;
+          },
+        ),
+        (user) => user !== ghost && isGhost(toUserId(user)),
       ),
     ),
   });
@@ -156,6 +162,7 @@ export const openGhostDevice = async (
       client,
       keysUploaded,
       room: (signal) => waitForRoom(client, roomId, signal),
+      published: () => paced.published(),
       close: async () => {
         // Keys that reach the homeserver after the device was deleted make it anew.
         await within(

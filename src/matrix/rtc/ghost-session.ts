@@ -69,6 +69,7 @@ export const createGhostSession = (
     onMembershipWritten: (eventId) => {
       context.membership = "written";
       context.membershipEventId = eventId;
+      context.device?.published();
       writing?.resolve();
       writing = undefined;
     },

@@ -96,7 +96,12 @@ const startCall = async (context: SessionContext, device: GhostDevice, room: Roo
   context.call = call;
   closers.push(() => call.close());
   if (request.person !== undefined) void call.ready.then(() => watchCompany(call.members));
-  if (deps.stickyMembers !== undefined) closers.push(shareStickyMembers(deps.stickyMembers, room));
+  if (deps.stickyMembers !== undefined) {
+    closers.push(
+      shareStickyMembers(deps.stickyMembers, room),
+      deps.stickyMembers.watch(room.roomId, () => deps.syncPace.hurry(request.roomId)),
+    );
+  }
   return call;
 };
 

@@ -30,6 +30,8 @@ export interface Rtc extends RtcPort {
   /** A notice by a ghost that has no call here: it joins, writes and leaves. Rejects with GatewayError. */
   noticeOnce(ghost: GhostUserId, room: RoomId, text: string): Promise<void>;
   readonly chatDevices: ChatDevices;
+  /** Somebody who is not a phone has changed something in a room: its ghosts are to know at once, also where they look rarely. */
+  roomChanged(room: RoomId): void;
 }
 
 /**
@@ -128,6 +130,7 @@ export const createRtc = (rtcDeps: RtcDeps): Rtc => {
       if (session !== undefined) await end(session);
     },
     cleanUp,
+    roomChanged: (room) => deps.syncPace.hurry(room),
     chatDevices: createChatDevices({
       ...deps,
       isOurs: (user) => deps.isGhost(toUserId(user)),

@@ -198,6 +198,7 @@ export const startAppserviceLab = async (): Promise<AppserviceLab> => {
       crossSigning,
       onMalformedEvents: () => {},
       onUnreadableMembers: (room, count) => unreadable.push({ room, count }),
+      onRoomChanged: () => {},
       nowMs: () => Date.now(),
       log,
     });

@@ -108,6 +108,17 @@ describe("pool of media workers", () => {
     expect(JSON.stringify(lines.filter(({ message }) => message !== "seen"))).not.toContain("secret");
   });
 
+  test("a member's key reaches one call of each worker of the room, and no other room's", async () => {
+    const { pool, seen } = await createPool({ maxCallsPerWorker: 2 });
+    for (const call of ["a", "b", "c", "d"]) await pool.join(session(call), ignore);
+    await pool.join(session("e", "!other"), ignore);
+    pool.setKey(callId("a"), { identity: "alice", index: 1, key: Buffer.from("first") });
+    const key = `alice 1 ${Buffer.from("first").toString("base64")}`;
+    expect((await seen(callId("a"))).keys).toEqual([`a ${key}`]);
+    expect((await seen(callId("d"))).keys).toEqual([`c ${key}`]);
+    expect((await seen(callId("e"))).keys).toEqual([]);
+  });
+
   test("members are told to the worker, also those known before the join, and again after a crash", async () => {
     const { pool, seen } = await createPool();
     const a = callId("a");

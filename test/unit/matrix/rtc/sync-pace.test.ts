@@ -7,6 +7,7 @@ const SYNC = "https://example.org/_matrix/client/v3/sync?timeout=30000";
 const SEND = "https://example.org/_matrix/client/v3/rooms/!room/send";
 
 const answering = async (): Promise<Response> => new Response("{}");
+const ask = async (device: PacedDevice, url = SYNC) => void (await device.pace(answering)(url));
 
 /** A room with so many ghosts that are no longer new, and the pauses that were made. */
 const roomOf = (ghosts: number) => {
@@ -16,39 +17,68 @@ const roomOf = (ghosts: number) => {
     () => nowMs,
     async (ms) => pauses.push(ms),
   );
-  const [first, ...others] = Array.from({ length: ghosts }, () => pace.enter(ROOM));
+  const devices = Array.from({ length: ghosts }, () => pace.enter(ROOM));
   nowMs = 10_000;
-  const ask = async (device: PacedDevice, url: string) => void (await device.pace(answering)(url));
-  return { pace, first: first!, others, pauses, ask };
+  return { pace, devices, last: devices.at(-1)!, pauses, pass: (ms: number) => (nowMs += ms) };
 };
 
-test("few ghosts do not pause, many do, and none for longer than a new media key waits", () => {
-  expect([1, 4, 5, 10, 40, 100].map(pauseMs)).toEqual([0, 0, 25, 150, 900, 1000]);
+test("few ghosts do not pause, many do, and none for longer than ten seconds", () => {
+  expect([1, 4, 5, 10, 40, 100].map(pauseMs)).toEqual([0, 0, 250, 1500, 9000, 10_000]);
 });
 
-test("of a full room only /sync pauses, and only of devices that are no longer new", async () => {
-  const { pace, first, pauses, ask } = roomOf(12);
-  await ask(first, SEND);
-  await ask(pace.enter(ROOM), SYNC);
+test("of a full room only /sync pauses, and neither the four oldest devices nor the new ones", async () => {
+  const { pace, devices, last, pauses } = roomOf(12);
+  await ask(last, SEND);
+  await ask(pace.enter(ROOM));
+  for (const device of devices.slice(0, 4)) await ask(device);
   expect(pauses).toEqual([]);
-  await ask(first, SYNC);
-  expect(pauses).toEqual([225]);
+  await ask(devices[4]!);
+  await ask(last);
+  expect(pauses).toEqual([2250, 2250]);
 });
 
-test("who has left is not counted, once", async () => {
-  const { first, others, pauses, ask } = roomOf(12);
-  for (const other of [...others.slice(0, 2), ...others.slice(0, 2)]) other.leave();
-  await ask(first, SYNC);
-  expect(pauses).toEqual([150]);
+test("who has left is not counted, once, and the next ones watch", async () => {
+  const { devices, last, pauses } = roomOf(12);
+  for (const device of [...devices.slice(0, 2), ...devices.slice(0, 2)]) device.leave();
+  await ask(devices[5]!);
+  expect(pauses).toEqual([]);
+  await ask(last);
+  expect(pauses).toEqual([1500]);
 });
 
-test("a pause ends with its request", async () => {
+test("a device whose membership was written hurries for three seconds, all of a room when somebody comes", async () => {
+  const { pace, last, pauses, pass } = roomOf(12);
+  last.published();
+  pass(2999);
+  await ask(last);
+  pass(1);
+  await ask(last);
+  expect(pauses).toHaveLength(1);
+  pace.hurry(ROOM);
+  await ask(last);
+  expect(pauses).toHaveLength(1);
+});
+
+test("a device that is written early does not hurry for longer", async () => {
+  const { pace, pauses, pass } = roomOf(12);
+  const late = pace.enter(ROOM);
+  late.published();
+  pass(3000);
+  await ask(late);
+  expect(pauses).toEqual([2250]);
+});
+
+test("a pause ends when the room changes, and with its request", async () => {
   let nowMs = 0;
   const pace = createSyncPace(() => nowMs);
-  const [first] = Array.from({ length: 100 }, () => pace.enter(ROOM));
+  const last = Array.from({ length: 100 }, () => pace.enter(ROOM)).at(-1)!;
   nowMs = 10_000;
+  const paused = ask(last);
+  pace.hurry(ROOM);
+  await paused;
+  nowMs = 20_000;
   const abort = new AbortController();
-  const request = first!.pace(answering)(SYNC, { signal: abort.signal });
+  const request = last.pace(answering)(SYNC, { signal: abort.signal });
   abort.abort();
   await expect(request).rejects.toThrow("aborted");
 });
