@@ -39,6 +39,8 @@ export interface GhostDevice {
   room(signal: AbortSignal): Promise<Room>;
   /** Its membership is written: others send it their media keys now. */
   published(): void;
+  /** It has sent its media key and got theirs. */
+  settled(): void;
   /** Stops /sync and deletes the device. */
   close(): Promise<void>;
 }
@@ -163,6 +165,7 @@ export const openGhostDevice = async (
       keysUploaded,
       room: (signal) => waitForRoom(client, roomId, signal),
       published: () => paced.published(),
+      settled: () => paced.settled(),
       close: async () => {
         // Keys that reach the homeserver after the device was deleted make it anew.
         await within(

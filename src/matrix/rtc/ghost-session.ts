@@ -133,12 +133,12 @@ export const createGhostSession = (
       });
     },
     keysExchanged: async () => {
-      if (!context.encrypted) return;
-      await context.keyExchange.done(() =>
+      const others = (): readonly string[] =>
         (context.call?.members ?? [])
           .filter(({ userId }) => !deps.isGhost(toUserId(userId)))
-          .map(({ rtcBackendIdentity }) => rtcBackendIdentity),
-      );
+          .map(({ rtcBackendIdentity }) => rtcBackendIdentity);
+      if (context.encrypted) await context.keyExchange.done(others);
+      context.device?.settled();
     },
     ring: (lifetimeMs) => ringPerson(context, lifetimeMs),
     raiseHand: async (isRaised) => {

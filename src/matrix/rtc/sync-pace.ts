@@ -1,20 +1,29 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { RoomId } from "../../ids.ts";
 
-/** A device that was just made is told everything at once: a phone is waiting for it. */
+/** A device that was just made is told everything: a phone is waiting for it. */
 const HURRIES_AT_FIRST_MS = 10_000;
 /** After its membership was written, or a member has come or left: keys are exchanged now. */
 const HURRIES_AGAIN_MS = 3000;
-/** Ghosts of a room that never pause: members rotate their keys 1 s after they have sent them, and the worker needs them from one ghost only. */
-const WATCHERS = 4;
+/** Rooms with so many ghosts cost nothing worth saving. */
+const FEW = 4;
 const PER_GHOST_MS = 250;
 const LONGEST_MS = 10_000;
+/** Members use a new media key 1 s after they have sent it, and the worker needs it from one ghost only: the oldest ones of a room look for them. */
+const WATCHERS = 2;
+const WATCHER_PAUSE_MS = 250;
+/** Ghosts that are made ready at the same time slow each other down: events come to them in small bunches. */
+const FEW_HURRY = 2;
+const PER_HURRYING_MS = 100;
+const LONGEST_HURRY_MS = 1000;
 
 export interface PacedDevice {
   /** `fetchFn` with pauses before its `/sync` requests. */
   pace(fetchFn: typeof globalThis.fetch): typeof globalThis.fetch;
-  /** Its membership is written: it is told everything until the keys are exchanged, and not longer. */
+  /** Its membership is written: it hurries until the keys are exchanged, at most for some seconds. */
   published(): void;
+  /** The keys are exchanged: nothing is waiting any more. */
+  settled(): void;
   /** The device is gone. */
   leave(): void;
 }
@@ -27,8 +36,19 @@ export interface SyncPace {
   hurry(room: RoomId): void;
 }
 
-/** @param ghosts devices in one room */
-export const pauseMs = (ghosts: number): number => Math.min(LONGEST_MS, Math.max(0, ghosts - WATCHERS) * PER_GHOST_MS);
+/** How long a device waits between two requests. */
+export const pauseMs = (room: {
+  readonly ghosts: number;
+  readonly hurrying: number;
+  readonly role: "watches" | "hurries" | "idles";
+}): number => {
+  if (room.ghosts <= FEW) return 0;
+  if (room.role === "watches") return WATCHER_PAUSE_MS;
+  if (room.role === "hurries") {
+    return Math.min(LONGEST_HURRY_MS, Math.max(0, room.hurrying - FEW_HURRY) * PER_HURRYING_MS);
+  }
+  return Math.min(LONGEST_MS, (room.ghosts - FEW) * PER_GHOST_MS);
+};
 
 interface Device {
   hurriesUntilMs: number;
@@ -38,7 +58,7 @@ interface Device {
 /**
  * Every event of a room is told to every ghost in it, one `/sync` each: with forty phones, homeserver and gateway would do little else while
  * another one comes. Ghosts need little of that, so those of a full room pause between their requests, and events come to them in bunches; the
- * first ones of a room go on watching.
+ * oldest ones go on watching.
  */
 export const createSyncPace = (nowMs: () => number, wait: Wait = delay): SyncPace => {
   /** The oldest first. */
@@ -51,8 +71,13 @@ export const createSyncPace = (nowMs: () => number, wait: Wait = delay): SyncPac
   };
   const pauseOf = (room: RoomId, device: Device): number => {
     const devices = [...(rooms.get(room) ?? [])];
-    const isWatcher = devices.indexOf(device) < WATCHERS;
-    return isWatcher || nowMs() < device.hurriesUntilMs ? 0 : pauseMs(devices.length);
+    const hurries = ({ hurriesUntilMs }: Device): boolean => nowMs() < hurriesUntilMs;
+    const watches = devices.indexOf(device) < WATCHERS ? "watches" : "idles";
+    return pauseMs({
+      ghosts: devices.length,
+      hurrying: devices.filter(hurries).length,
+      role: hurries(device) ? "hurries" : watches,
+    });
   };
   /** Ends early when the device is to hurry; rejects when its request is given up. */
   const pause = async (device: Device, ms: number, signal: AbortSignal | null | undefined): Promise<void> => {
@@ -77,6 +102,9 @@ export const createSyncPace = (nowMs: () => number, wait: Wait = delay): SyncPac
           return fetchFn(input, init);
         },
         published: () => hurryFor(device, HURRIES_AGAIN_MS),
+        settled: () => {
+          device.hurriesUntilMs = 0;
+        },
         leave: () => {
           devices.delete(device);
           if (devices.size === 0 && rooms.get(room) === devices) rooms.delete(room);

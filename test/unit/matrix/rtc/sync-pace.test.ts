@@ -22,50 +22,56 @@ const roomOf = (ghosts: number) => {
   return { pace, devices, last: devices.at(-1)!, pauses, pass: (ms: number) => (nowMs += ms) };
 };
 
-test("few ghosts do not pause, many do, and none for longer than ten seconds", () => {
-  expect([1, 4, 5, 10, 40, 100].map(pauseMs)).toEqual([0, 0, 250, 1500, 9000, 10_000]);
+test.each([
+  ["few ghosts do not pause", { ghosts: 4, hurrying: 4, role: "idles" }, 0],
+  ["many do", { ghosts: 5, hurrying: 0, role: "idles" }, 250],
+  ["none for longer than ten seconds", { ghosts: 100, hurrying: 0, role: "idles" }, 10_000],
+  ["those that look for keys are in time for a new one", { ghosts: 100, hurrying: 100, role: "watches" }, 250],
+  ["one that comes alone does not wait", { ghosts: 40, hurrying: 1, role: "hurries" }, 0],
+  ["those that come together do", { ghosts: 40, hurrying: 8, role: "hurries" }, 600],
+  ["but not long", { ghosts: 40, hurrying: 40, role: "hurries" }, 1000],
+] as const)("%s", (_, room, ms) => {
+  expect(pauseMs(room)).toBe(ms);
 });
 
-test("of a full room only /sync pauses, and neither the four oldest devices nor the new ones", async () => {
+test("of a full room only /sync pauses, the oldest two go on watching, and a new one hurries", async () => {
   const { pace, devices, last, pauses } = roomOf(12);
   await ask(last, SEND);
   await ask(pace.enter(ROOM));
-  for (const device of devices.slice(0, 4)) await ask(device);
   expect(pauses).toEqual([]);
-  await ask(devices[4]!);
-  await ask(last);
-  expect(pauses).toEqual([2250, 2250]);
+  for (const device of devices.slice(0, 3)) await ask(device);
+  expect(pauses).toEqual([250, 250, 2250]);
 });
 
 test("who has left is not counted, once, and the next ones watch", async () => {
   const { devices, last, pauses } = roomOf(12);
   for (const device of [...devices.slice(0, 2), ...devices.slice(0, 2)]) device.leave();
-  await ask(devices[5]!);
-  expect(pauses).toEqual([]);
+  await ask(devices[3]!);
   await ask(last);
-  expect(pauses).toEqual([1500]);
+  expect(pauses).toEqual([250, 1500]);
 });
 
-test("a device whose membership was written hurries for three seconds, all of a room when somebody comes", async () => {
-  const { pace, last, pauses, pass } = roomOf(12);
+test("a device whose membership was written hurries for three seconds at most, or until the keys are exchanged", async () => {
+  const { last, pauses, pass } = roomOf(12);
   last.published();
   pass(2999);
   await ask(last);
   pass(1);
   await ask(last);
-  expect(pauses).toHaveLength(1);
-  pace.hurry(ROOM);
+  last.published();
   await ask(last);
-  expect(pauses).toHaveLength(1);
+  last.settled();
+  await ask(last);
+  expect(pauses).toEqual([2000, 2000]);
 });
 
-test("a device that is written early does not hurry for longer", async () => {
-  const { pace, pauses, pass } = roomOf(12);
-  const late = pace.enter(ROOM);
-  late.published();
+test("all of a room hurry when somebody comes", async () => {
+  const { pace, devices, pauses, pass } = roomOf(6);
+  pace.hurry(ROOM);
+  for (const device of devices.slice(4)) await ask(device);
   pass(3000);
-  await ask(late);
-  expect(pauses).toEqual([2250]);
+  await ask(devices[4]!);
+  expect(pauses).toEqual([400, 400, 500]);
 });
 
 test("a pause ends when the room changes, and with its request", async () => {
