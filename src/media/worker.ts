@@ -3,6 +3,7 @@
  * how G.711 goes to the SFU. Audio never leaves it except to
  * the phone and to the SFU; with the gateway it exchanges small messages (ipc.ts). It ends when the gateway does.
  */
+import { constants, setPriority } from "node:os";
 import type { Clock } from "../clock.ts";
 import type { Log, LogFields } from "../log.ts";
 import { type FromWorker, parseToWorker } from "./ipc.ts";
@@ -14,6 +15,15 @@ import { createWorkerHost } from "./worker-host.ts";
 
 /** How long a worker that ends may take to leave its conferences. */
 const CLOSE_TIMEOUT_MS = 1500;
+
+/** A frame every 20 ms is worth more than what else the machine does. Needs the right to it (`LimitNICE` of deploy/systemd), else all stays. */
+const goFirst = (): void => {
+  try {
+    setPriority(constants.priority.PRIORITY_HIGH);
+  } catch {
+    // EACCES: voice is as important as everything else here.
+  }
+};
 
 const send = (message: FromWorker): void => {
   if (process.connected) process.send?.(message);
@@ -41,6 +51,7 @@ const clock: Clock = {
   },
 };
 
+goFirst();
 const log = createPipeLog({});
 const createSfuClient = await loadSfuClients(parseSfuClientChoice(process.argv[2]), (reason) =>
   log.warn({ reason }, "the light SFU client cannot be used: the native one is, at ten times the cost"),

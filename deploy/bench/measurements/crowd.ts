@@ -2,7 +2,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { type LabMember } from "../../lab/member/member.ts";
 import { nowMs } from "../../lab/member/hearing.ts";
-import { TALKER_HZ, TELEPHONE_HZ } from "../call.ts";
+import { TALKER_HZ, TELEPHONE_HZ, until } from "../call.ts";
 import { type DialInStage, ROOM_NUMBER, startDialInStage } from "../dial-in-stage.ts";
 import { type Measurement, runs } from "../measurement.ts";
 import type { CallingTelephone } from "../phones/callers.ts";
@@ -42,6 +42,15 @@ const arrive = async (
   return { telephone, ghost, afterMs: Math.max(...passed.map(({ firstFrameAtMs }) => firstFrameAtMs)) - startedAtMs };
 };
 
+/** Leaving is work for the homeserver as well: it must not be counted in the next arrival. */
+const waitForAllGone = async ({ lab, roomId, bob }: DialInStage, ghosts: readonly string[]): Promise<void> => {
+  const path = `/_matrix/client/v3/rooms/${encodeURIComponent(roomId)}/joined_members`;
+  await until("the ghosts to leave the room", async () => {
+    const { joined } = await lab.homeserver.request<{ joined: object }>("GET", path, { user: bob });
+    return ghosts.every((ghost) => !Object.hasOwn(joined, ghost));
+  });
+};
+
 export const crowd: Measurement = {
   bars: ["crowd"],
   run: async (context) => {
@@ -71,6 +80,10 @@ export const crowd: Measurement = {
     // Who calls into a meeting has mostly been there before: the first time makes the users, and is not counted.
     const before = (await comeTogether()).filter((arrival) => arrival !== undefined);
     await Promise.all(before.map(({ telephone, ghost }) => stage.end(telephone, ghost)));
+    await waitForAllGone(
+      stage,
+      before.map(({ ghost }) => ghost),
+    );
     const arrivals = await comeTogether();
     return { crowd: arrivals.map((arrival) => arrival?.afterMs ?? Infinity) };
   },

@@ -62,10 +62,10 @@ const TRUNKS = ["xivo", "xivo-registered", "xivo-tls"];
 
 /** Calls `number` over a trunk and answers with the channel of the call and of its audio, bridged. */
 async function call(trunk: string, number: string, onAnswer: "bridge" | "none" = "bridge") {
-  const channel = await ari.request("POST", "/channels", {
-    endpoint: `PJSIP/${number}@${trunk}`,
-    app: "lab-test",
-    callerId: "+33240101112",
+  const request = { endpoint: `PJSIP/${number}@${trunk}`, app: "lab-test", callerId: "+33240101112" };
+  const channel = await ari.request("POST", "/channels", request).catch(async (cause: unknown) => {
+    // "Allocation failed" is all that ARI says; the reason is mostly a contact that did not answer OPTIONS.
+    throw new Error(`${String(cause)}\n${await lab.trunkPeer.cli("pjsip show contacts")}`, { cause });
   });
   if (onAnswer === "none") return { channel };
   await ari.event("StasisStart", (event) => event.channel?.id === channel.id);
