@@ -53,6 +53,27 @@ export const BARS = {
   "pin-in": { figure: "last PIN digit → heard in the conference", unit: "ms", judgedBy: "p95", limit: 700 },
   "pin-out": { figure: "last PIN digit → hears the conference, young key", unit: "ms", judgedBy: "p95", limit: 1800 },
   "key-icon": { figure: "end of *6 → icon in Element Call", unit: "ms", judgedBy: "p95", limit: 500 },
+  "person-call": {
+    figure: "person calls: membership at the homeserver → INVITE at the PBX",
+    unit: "ms",
+    judgedBy: "p95",
+    limit: 250,
+  },
+  "person-ring": {
+    figure: "phone calls a person: INVITE → ring seen by their client",
+    unit: "ms",
+    judgedBy: "p95",
+    limit: 300,
+  },
+  "person-ring-new": { figure: "the same, the chat has to be made", unit: "ms", judgedBy: "p95", limit: 1500 },
+  "person-in": { figure: "person accepts → phone is heard", unit: "ms", judgedBy: "p95", limit: 800 },
+  "person-out": { figure: "person accepts → phone hears them", unit: "ms", judgedBy: "p95", limit: 1800 },
+  "person-end": {
+    figure: "one side declines or hangs up → event or SIP message at the other",
+    unit: "ms",
+    judgedBy: "p95",
+    limit: 300,
+  },
   crowd: { figure: "40 phones dial within 2 s: each heard and hearing", unit: "ms", judgedBy: "most", limit: 10_000 },
   "full-gateway": {
     figure: "CPU of the gateway per phone, 30 phones",

@@ -45,7 +45,8 @@ const FIRST_NUMBER = 33199001000;
 const WITHIN_MS = 10_000;
 const POLL_MS = 20;
 
-const within = async <T>(what: string, promise: Promise<T>): Promise<T> => {
+/** Rejects when it takes longer than 10 s. */
+export const within = async <T>(what: string, promise: Promise<T>): Promise<T> => {
   const timer = new AbortController();
   const late = delay(WITHIN_MS, undefined, { signal: timer.signal }).then(() => {
     throw new Error(`waited ${WITHIN_MS / 1000} s for ${what}`);

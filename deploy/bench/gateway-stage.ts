@@ -11,8 +11,8 @@ import {
   warmUp,
 } from "./stage.ts";
 
-/** More calls than people make, from one API token. */
-const LIMITS = {
+/** More calls than people make, from one user or API token. */
+export const LIMITS = {
   policy: { attempts_per_minute: 1000 },
   limits: { calls_per_user: 100, calls: 100, inbound_calls: 100 },
 };

@@ -24,6 +24,8 @@ export interface CallingTelephone {
   readonly ringing: Promise<number>;
   /** Resolves with the moment of the answer; rejects with the PBX's refusal. */
   readonly answered: Promise<number>;
+  /** Resolves with the moment at which there is no call any more, whoever ended or refused it. */
+  readonly ended: Promise<number>;
   hear(frequencyHz: number, options?: HearOptions): Promise<HeardTone>;
   tone(frequencyHz: number): void;
   /** Presses one key after the other (RFC 4733); resolves with the moment at which the last one was let go. */
@@ -44,6 +46,7 @@ export const openCallers = async (pbxPort: number): Promise<Callers> => {
 
   const dial = async ({ caller, called, toneHz }: DialOptions): Promise<CallingTelephone> => {
     const ringing = Promise.withResolvers<number>();
+    const ended = Promise.withResolvers<number>();
     const giveUp = new AbortController();
     const ear = createEar(caller);
     const { rtp, talker, stop } = await openHandset(ear, toneHz);
@@ -64,11 +67,15 @@ export const openCallers = async (pbxPort: number): Promise<Callers> => {
       try {
         dialog = await invited;
       } catch (error) {
+        ended.resolve(nowMs());
         stop();
         throw new Error(`${caller} called ${called}`, { cause: error });
       }
       rtp.connect(dialog.remoteSdp);
-      void dialog.ended.then(stop);
+      void dialog.ended.then(() => {
+        ended.resolve(nowMs());
+        stop();
+      });
       return nowMs();
     };
     const answered = answer();
@@ -78,6 +85,7 @@ export const openCallers = async (pbxPort: number): Promise<Callers> => {
       dialledAtMs,
       ringing: ringing.promise,
       answered,
+      ended: ended.promise,
       hear: (frequencyHz, hear) => ear.hear(frequencyHz, hear),
       tone: (frequencyHz) => talker.tone(frequencyHz),
       press: async (keys) => {

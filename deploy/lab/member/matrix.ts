@@ -40,10 +40,10 @@ const silentLogger: Logger = {
   getChild: () => silentLogger,
 };
 
-/** Logs in as a new device (crypto lives in memory, a device with lost keys must not be used again) and syncs the room. */
-export async function startMatrix(account: MemberAccount): Promise<MemberMatrix> {
+/** Logs in as a new device: crypto lives in memory, and a device with lost keys must not be used again. */
+export async function logIn(account: Omit<MemberAccount, "roomId">): Promise<MatrixClient> {
   silenceSdkGlobalLogger();
-  const { homeserverUrl, userId, password, roomId } = account;
+  const { homeserverUrl, userId, password } = account;
   const login = await new MatrixClient({ baseUrl: homeserverUrl, logger: silentLogger }).loginRequest({
     type: "m.login.password",
     identifier: { type: "m.id.user", user: userId },
@@ -60,8 +60,16 @@ export async function startMatrix(account: MemberAccount): Promise<MemberMatrix>
     logger: silentLogger,
   });
   await client.initRustCrypto({ useIndexedDB: false });
+  return client;
+}
+
+/** Logs in and syncs the room. */
+export async function startMatrix(account: MemberAccount): Promise<MemberMatrix> {
+  const { roomId } = account;
+  const client = await logIn(account);
+  const userId = client.getSafeUserId();
   // No lazy loading of members: js-sdk drops a call membership whose sender it does not know.
-  const filter = new Filter(login.user_id);
+  const filter = new Filter(userId);
   filter.setDefinition({ room: { rooms: [roomId], timeline: { limit: 20 } }, presence: { not_types: ["*"] } });
   await client.startClient({ filter });
   await synced(client);
@@ -74,10 +82,11 @@ export async function startMatrix(account: MemberAccount): Promise<MemberMatrix>
       room.getJoinedMembers().map((member) => member.userId),
     );
   neverSkipDevices(client);
-  return { client, room, userId: login.user_id, deviceId: login.device_id, encrypted };
+  return { client, room, userId, deviceId: client.getDeviceId() ?? "", encrypted };
 }
 
-async function synced(client: MatrixClient): Promise<void> {
+/** Resolves with the first /sync. */
+export async function synced(client: MatrixClient): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     client.on(ClientEvent.Sync, function onSync(state: SyncState): void {
       if (state !== SyncState.Prepared && state !== SyncState.Error) return;

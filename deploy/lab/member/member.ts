@@ -21,6 +21,8 @@ export interface LabMemberOptions {
    * after it was sent cannot read: whoever is to see it must be there before.
    */
   readonly joinLater?: boolean;
+  /** Rings the others when it joins as the first, as Element Call does in a chat of two. */
+  readonly rings?: boolean;
   /** How much of what was heard is kept. Default 30 s. */
   readonly keepMs?: number;
 }
@@ -43,8 +45,10 @@ export interface HearFrom {
 
 /** A member of a call without a browser: js-sdk and rtc-node. Every method is a promise, so that it can live elsewhere. */
 export interface LabMember extends AsyncDisposable, CallMember {
-  /** Resolves when the own membership is in the room and the microphone is on the SFU, silent. Only after `joinLater`. */
+  /** Resolves when the own membership is in the room and the microphone is on the SFU, silent. Only after `joinLater` or `leaveCall`. */
   join(): Promise<void>;
+  /** Leaves the call and the SFU, and may join again; resolves when the own membership is seen to be gone. */
+  leaveCall(): Promise<void>;
   /** A steady tone from now on; 0 is silence, which is how it starts. Frames are sent all the time. */
   publishTone(frequencyHz: number, levelDbfs?: number): Promise<void>;
   /** A short tone; resolves after it with the moment (epoch ms) its first 10 ms went to the encoder. */
@@ -82,10 +86,7 @@ const NETWORK_RETRIES = 100;
 export async function startLabMember(options: LabMemberOptions): Promise<LabMember> {
   const matrix = await startMatrix({ ...options, ...options.user });
   const ends: (() => Promise<unknown>)[] = [() => matrix.client.logout(true)];
-  const leave = async (): Promise<void> => {
-    // Last begun, first ended; a second call finds nothing to do.
-    for (const end of ends.splice(0).reverse()) await end();
-  };
+  const leave = (): Promise<void> => runAll(ends);
   try {
     const member = await createMember(options, matrix, ends, leave);
     if (options.joinLater !== true) await member.join();
@@ -94,6 +95,11 @@ export async function startLabMember(options: LabMemberOptions): Promise<LabMemb
     await leave().catch(() => {});
     throw error;
   }
+}
+
+/** Last begun, first ended; a second call finds nothing to do. */
+async function runAll(ends: (() => Promise<unknown>)[]): Promise<void> {
+  for (const end of ends.splice(0).reverse()) await end();
 }
 
 async function createMember(
@@ -115,6 +121,13 @@ async function createMember(
   const talker = startTalker(SFU_RATE_HZ, (pcm) => sfu?.capture(pcm));
   ends.push(async () => talker.stop());
   let ownKeySinceMs: number | undefined;
+  session.on(MatrixRTCSessionEvent.EncryptionKeyChanged, (key, index, _member, identity) => {
+    if (identity === access.identity) ownKeySinceMs = nowMs();
+    sfu?.setKey(identity, index, key);
+  });
+  const callEnds: (() => Promise<unknown>)[] = [];
+  const endCall = (): Promise<void> => runAll(callEnds);
+  ends.push(endCall);
 
   const join = async (): Promise<void> => {
     const connected = await connectSfu({
@@ -124,10 +137,9 @@ async function createMember(
       ...(Array.isArray(options.hears) && { onlyFrom: options.hears }),
     });
     sfu = connected;
-    ends.push(() => connected.close());
-    session.on(MatrixRTCSessionEvent.EncryptionKeyChanged, (key, index, _member, identity) => {
-      if (identity === access.identity) ownKeySinceMs = nowMs();
-      connected.setKey(identity, index, key);
+    callEnds.push(async () => {
+      sfu = undefined;
+      await connected.close();
     });
     session.joinRTCSession({ userId, deviceId, memberId: access.memberId }, [], access.transport, {
       manageMediaKeys: encrypted,
@@ -136,8 +148,9 @@ async function createMember(
       delayedLeaveEventRestartMs: DELAYED_LEAVE_RESTART_MS,
       maximumNetworkErrorRetryCount: NETWORK_RETRIES,
       unstableSendStickyEvents: options.sticky ?? false,
+      ...(options.rings === true && { notificationType: "ring" }),
     });
-    ends.push(() => session.leaveRoomSession(5000));
+    callEnds.push(() => session.leaveRoomSession(5000));
     await members.wait(access.identity, 15_000);
   };
 
@@ -146,6 +159,10 @@ async function createMember(
     deviceId,
     identity: access.identity,
     join,
+    leaveCall: async () => {
+      await endCall();
+      await members.waitGone(access.identity, 15_000);
+    },
     publishTone: async (frequencyHz, levelDbfs) => talker.tone(frequencyHz, levelDbfs),
     publishBurst: (burst) => talker.burst(burst),
     hear: (from, frequencyHz, hear = {}) =>

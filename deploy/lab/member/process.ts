@@ -14,6 +14,7 @@ type Method = Exclude<keyof LabMember, "userId" | "deviceId" | "identity" | type
 
 const METHODS: readonly Method[] = [
   "join",
+  "leaveCall",
   "publishTone",
   "publishBurst",
   "hear",
