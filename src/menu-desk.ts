@@ -81,6 +81,7 @@ const receive = (
   const { legId, trunkId } = incoming;
   const call = callId(randomUUID());
   let attendant: Attendant | undefined;
+  let isAnswering = false;
   /** Keys of a caller who is faster than our answer. */
   const early: string[] = [];
 
@@ -167,8 +168,11 @@ const receive = (
   };
 
   const onFact = (fact: LegFact): void => {
-    if (fact.type === "leg.mediaReady") void answer(fact.media);
-    else if (fact.type === "leg.dtmf") {
+    if (fact.type === "leg.mediaReady") {
+      // Audio that is made ready once more is for a worker that has not come; the lobby comes at once.
+      if (!isAnswering) void answer(fact.media);
+      isAnswering = true;
+    } else if (fact.type === "leg.dtmf") {
       if (attendant !== undefined) attendant.key(fact.digit);
       else if (early.length < MOST_EARLY_KEYS) early.push(fact.digit);
     } else if (fact.type === "leg.ended") {

@@ -61,7 +61,10 @@ export interface LegCause {
 }
 
 export type LegFact =
-  /** The leg's audio can be attached (before the answer, so that it costs no set-up; `attachingAnswers`: that is the answer). At most once. */
+  /**
+   * The leg's audio can be attached (before the answer, so that it costs no set-up; `attachingAnswers`: that is the answer). Again, with new access,
+   * when it was not attached for long: the access before works for some seconds more.
+   */
   | { readonly type: "leg.mediaReady"; readonly media: LegMedia; readonly attachingAnswers?: boolean }
   /** 180 Ringing, 183 Session Progress. Both may repeat. */
   | { readonly type: "leg.ringing" }

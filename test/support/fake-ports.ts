@@ -129,6 +129,8 @@ export interface FakeWorld {
   readonly hangups: readonly { readonly legId: LegId; readonly outcome: Outcome }[];
   readonly prepared: readonly { readonly request: PrepareMember; fact(fact: RtcFact): void }[];
   readonly joined: readonly { readonly session: MediaSession; fact(fact: MediaFact): void }[];
+  /** Audio of legs that a worker was sent to. */
+  readonly attached: readonly LegMedia[];
   readonly notices: readonly Notice[];
   /** Every port call in order, `media.bridge` and the like. */
   readonly calls: readonly string[];
@@ -158,6 +160,7 @@ export const createFakeWorld = ({ mode }: { readonly mode: "auto" | "manual" }):
   let ring: FakeWorld["ring"] = () => undefined;
   const prepared: { request: PrepareMember; fact(fact: RtcFact): void }[] = [];
   const joined: { session: MediaSession; fact(fact: MediaFact): void }[] = [];
+  const attached: LegMedia[] = [];
   const notices: Notice[] = [];
   const calls: string[] = [];
   const transitions: CallRecord[] = [];
@@ -209,6 +212,7 @@ export const createFakeWorld = ({ mode }: { readonly mode: "auto" | "manual" }):
     },
     prepared,
     joined,
+    attached,
     notices,
     calls,
     saved: store.saved,
@@ -310,7 +314,10 @@ export const createFakeWorld = ({ mode }: { readonly mode: "auto" | "manual" }):
           joined.push({ session, fact });
           return operation("join", () => void media.add(session.callId));
         },
-        attach: (call) => operation("attach", () => void media.add(call)),
+        attach: (call, legMedia) => {
+          attached.push(legMedia);
+          return operation("attach", () => void media.add(call));
+        },
         bridge: () => operation("bridge", () => undefined),
         setHeld: async (_call, held) => void calls.push(held ? "hold" : "resume"),
         prompt: async (_call, name) => void calls.push(`prompt ${name}`),

@@ -107,6 +107,13 @@ const inMenu = async (options: Parameters<typeof start>[0] = {}) => {
   return world;
 };
 
+test("a caller is answered once, however often its audio is made ready", async () => {
+  const { asked, fact } = await inMenu();
+  fact({ type: "leg.mediaReady", media: RENEWED });
+  await flush();
+  expect(asked.filter((one) => /^(enter|answer)/.test(one))).toEqual(["enter ws://first", `answer ${LEG}`]);
+});
+
 test("keys of a caller who is faster than the answer count", async () => {
   const { admitted, ring, fact, keys } = start();
   ring(incoming("8600"));

@@ -73,9 +73,9 @@ export const createAsteriskEngine = (
   log: Log,
   onReconnected: () => void = () => {},
 ): AsteriskEngine => {
-  const addresses = asteriskAddresses(options);
+  const { rest, events, media: mediaUrl } = asteriskAddresses(options);
   const authorization = basicAuthorization(options);
-  const ari = createAriRest(addresses.rest, authorization);
+  const ari = createAriRest(rest, authorization);
   const things = createHousekeeping(ari, options.app);
   const legs = new Map<LegId, Leg>();
   /** Ended legs of which something may be left in Asterisk, because ARI was away. */
@@ -119,12 +119,13 @@ export const createAsteriskEngine = (
   };
 
   const addInboundLeg = ({ legId, trunkId }: IncomingCall, phone: string): InboundLeg => {
-    const codec = options.trunks.get(trunkId)?.codec ?? "alaw";
+    const codec = options.trunks.get(trunkId)?.codec;
     const leg = createInboundLeg({
       legId,
-      resources: createLegResources({ ari, app: options.app, leg: legId, phone, codec, mediaUrl: addresses.media }),
+      resources: createLegResources({ ari, app: options.app, leg: legId, phone, codec, mediaUrl }),
       log,
       onReleased: (clean) => released(legId, leg, clean),
+      unusedMediaLimitMs: options.unusedMediaLimitMs,
     });
     legs.set(legId, leg);
     return leg;
@@ -138,7 +139,7 @@ export const createAsteriskEngine = (
   });
 
   const stream = openEventStream({
-    url: addresses.events,
+    url: events,
     authorization,
     log,
     onEvent,
@@ -152,9 +153,8 @@ export const createAsteriskEngine = (
 
   const addLeg = (request: DialRequest, trunk: AsteriskTrunk, onFact: (fact: LegFact) => void): OutboundLeg => {
     const { legId } = request;
-    const codec = trunk.codec ?? "alaw";
     const leg = createLeg(request, {
-      resources: createLegResources({ ari, app: options.app, leg: legId, codec, mediaUrl: addresses.media }),
+      resources: createLegResources({ ari, app: options.app, leg: legId, codec: trunk.codec, mediaUrl }),
       endpoint: trunk.endpoint,
       log,
       onFact,

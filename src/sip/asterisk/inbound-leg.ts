@@ -18,6 +18,7 @@ export interface InboundLegDeps {
   readonly resources: LegResources;
   readonly log: Log;
   readonly onReleased: (clean: boolean) => void;
+  readonly unusedMediaLimitMs?: number | undefined;
 }
 
 export interface InboundLeg extends Leg {
@@ -51,7 +52,13 @@ const howItEnded = (state: State, destroyedCause: number | undefined): LegEnd =>
  *   StasisStart ─► accept: 180, bridge, media channel ─► answer: 200, the phone joins the bridge ─► StasisEnd = ended
  *              └─► hangup before the answer: back to the dialplan, which sends the status (context gateway-refuse)
  */
-export const createInboundLeg = ({ legId, resources, log, onReleased }: InboundLegDeps): InboundLeg => {
+export const createInboundLeg = ({
+  legId,
+  resources,
+  log,
+  onReleased,
+  unusedMediaLimitMs,
+}: InboundLegDeps): InboundLeg => {
   const state: State = { maxDurationMs: 0 };
   const ending = createLegEnding({
     legId,
@@ -65,16 +72,13 @@ export const createInboundLeg = ({ legId, resources, log, onReleased }: InboundL
     },
   });
   const { isEnding, tell, giveUp } = ending;
-  const media = createLegMedia({ legId, resources, log, isEnding });
+  const media = createLegMedia({ legId, resources, log, isEnding, tell, unusedLimitMs: unusedMediaLimitMs });
 
   const left = (destroyedCause: number | undefined): void => void ending.end(howItEnded(state, destroyedCause));
 
   const prepare = async (): Promise<void> => {
     const longest = String(Math.ceil((LONGEST_RING_MS + state.maxDurationMs) / 1000));
-    await Promise.all([
-      resources.ring({ "TIMEOUT(absolute)": longest }),
-      resources.addMedia().then((access) => tell({ type: "leg.mediaReady", media: access })),
-    ]);
+    await Promise.all([resources.ring({ "TIMEOUT(absolute)": longest }), media.offer()]);
   };
 
   return {

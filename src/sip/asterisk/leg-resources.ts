@@ -22,8 +22,8 @@ export interface LegResourcesOptions {
   readonly leg: LegId;
   /** Channel of the phone when it was there first: a call that came to us. */
   readonly phone?: string;
-  /** What is offered first, and what the media has until the phone has answered. */
-  readonly codec: AsteriskCodec;
+  /** What is offered first, and what the media has until the phone has answered; default: A-law. */
+  readonly codec?: AsteriskCodec | undefined;
   /** Prefix of media WebSocket addresses. */
   readonly mediaUrl: string;
 }
@@ -37,7 +37,7 @@ export const createLegResources = ({ ari, app, leg, mediaUrl, phone: caller, ...
   let phone: Promise<unknown> = Promise.resolve();
   let bridge: Promise<unknown> = Promise.resolve();
   let releasing = false;
-  let { codec } = options;
+  let codec = options.codec ?? "alaw";
   /** The dialplan ends it, with its own status, or transfers it. */
   let isHandedOver = false;
   const requests = phoneRequests(ari, names.phone);

@@ -72,7 +72,7 @@ export const createLeg = (request: DialRequest, deps: LegDeps): OutboundLeg => {
     hangUpPhone: (outcome) => resources.hangupPhone(OUTCOME_FACTS[outcome].q850),
   });
   const { isEnding, tell, giveUp } = ending;
-  const media = createLegMedia({ legId, resources, log, isEnding });
+  const media = createLegMedia({ legId, resources, log, isEnding, tell });
 
   /** Before the answer is told: then the media that goes is made anew at once, and nobody has heard it yet. */
   const matchCodec = async (): Promise<void> => {
@@ -122,7 +122,7 @@ export const createLeg = (request: DialRequest, deps: LegDeps): OutboundLeg => {
       giveUp("trunk-failed", error);
     });
     try {
-      tell({ type: "leg.mediaReady", media: await resources.addMedia() });
+      await media.offer();
     } catch (error) {
       giveUp("media-failed", error);
     }

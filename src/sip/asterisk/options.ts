@@ -21,6 +21,8 @@ export interface AsteriskEngineOptions {
   /** Allows http (credentials and audio in clear) to another machine. */
   readonly allowInsecure: boolean;
   readonly trunks: ReadonlyMap<TrunkId, AsteriskTrunk>;
+  /** How long audio of a caller waits for a media worker before it is made ready anew; default: 20 s, Asterisk itself waits for 30 s. */
+  readonly unusedMediaLimitMs?: number;
 }
 
 /** Addresses derived from the one of ARI, none of which holds the password. */

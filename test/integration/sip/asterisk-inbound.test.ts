@@ -37,6 +37,7 @@ beforeAll(async () => {
     app: "mrtc-sip-gateway",
     allowInsecure: false,
     trunks: new Map([[trunkId("pbx"), { endpoint: "xivo" }]]),
+    unusedMediaLimitMs: 1500,
   };
   engine = createAsteriskEngine(options, log);
   engine.onIncoming((call) => {
@@ -72,10 +73,10 @@ const accept = (call: IncomingCall) => {
     facts.push(fact);
     arrived.dispatchEvent(new Event("fact"));
   });
-  const until = async <T extends LegFact["type"]>(type: T): Promise<Extract<LegFact, { type: T }>> => {
+  const until = async <T extends LegFact["type"]>(type: T, nth = 0): Promise<Extract<LegFact, { type: T }>> => {
     const signal = AbortSignal.timeout(5000);
     for (;;) {
-      const found = facts.find((fact): fact is Extract<LegFact, { type: T }> => fact.type === type);
+      const found = facts.filter((fact): fact is Extract<LegFact, { type: T }> => fact.type === type)[nth];
       if (found !== undefined) return found;
       await once(arrived, "fact", { signal });
     }
@@ -125,6 +126,20 @@ test("it rings, is answered, both sides hear each other, keys arrive, and the ph
     tryNextTrunk: false,
   });
   await audio.closed();
+});
+
+test("audio that no worker has taken is made ready anew, before Asterisk gives it up", async () => {
+  const call = await dial("8500");
+  const leg = accept(call);
+  const [first, second] = [await leg.until("leg.mediaReady"), await leg.until("leg.mediaReady", 1)];
+  expect(second.media).not.toEqual(first.media);
+  const audio = await connectAudio(second.media, 520);
+  await engine.answer(call.legId);
+  await phone.waitForEstablished();
+  expectTone(dominantFrequency(await audio.hear(50), 8000).frequencyHz, TONES_HZ["1001"]);
+  await phone.hangup();
+  await audio.closed();
+  expect(leg.facts.filter(({ type }) => type === "leg.mediaReady")).toHaveLength(2);
 });
 
 test("keys arrive as SIP INFO as well", async () => {

@@ -51,6 +51,20 @@ describe("answering", () => {
     expect(world.saved.at(-1)).toMatchObject({ state: "active", direction: "inbound" });
   });
 
+  test("audio that is made ready again while the ghost is on its way is what is attached", async () => {
+    const { world } = setUp({}, "manual");
+    world.ring(incoming());
+    mediaReady(world);
+    const again = { ...LEG_MEDIA, url: "ws://127.0.0.1:8088/media/again" };
+    world.accepted[0]?.fact({ type: "leg.mediaReady", media: again });
+    for (const name of ["prepare", "join"]) {
+      await world.flush();
+      world.pending.find((one) => one.name === name)?.settle(true);
+    }
+    await world.flush();
+    expect(world.attached).toEqual([again]);
+  });
+
   test("the call knows who calls, over which trunk", async () => {
     const { world, calls } = await talking();
     expect(calls.inRoom(ROOM)).toMatchObject([
