@@ -313,8 +313,7 @@ export const startGateway = async (config: Config): Promise<Gateway> => {
     const personal = createPersonalCalls({ ...foundation, devices: rtc.chatDevices, users, directory, plan });
     const calls = createCallService({
       sip: desk,
-      // What a crash left is over: its ghosts leave their rooms as well.
-      rtc: { ...rtc, cleanUp: (ghost, room) => rtc.cleanUp(ghost, room, { leaveRoom: true }) },
+      rtc,
       media,
       notices: appservice.notices,
       store: store.calls,

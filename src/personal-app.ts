@@ -101,6 +101,7 @@ export const createPersonalCalls = (deps: PersonalDeps): PersonalCalls => {
   return {
     people: {
       personOf: (number) => directory.personOf(number),
+      forwardOf: (number) => directory.forwardOf(number),
       chatWith: async (caller, person) => (await chats.between(caller, person)).room,
       hasDevice: async ({ ghost, name }, person) => {
         await ensureGhost(ghost, name);
@@ -110,8 +111,8 @@ export const createPersonalCalls = (deps: PersonalDeps): PersonalCalls => {
     },
     observing: (observer) => ({
       ...observer,
-      transition: (record, event) => {
-        observer.transition(record, event);
+      transition: (record, event, trunk) => {
+        observer.transition(record, event, trunk);
         if (record.person === undefined) return;
         chronicle.transition(record);
         outgoing?.transition(record);

@@ -69,11 +69,16 @@ const recover: Run = (call, event, nowMs) => {
 
 /** The leg that the event is about, which may be one of an earlier trunk; else the call's. */
 const hangup: Run = (call, event) => {
-  if (call.leg === "idle") return nothing(call);
+  // A leg that was forwarded is another call's.
+  if (call.leg === "idle" || call.record.forwardedTo !== undefined) return nothing(call);
   const legId = event.type === "media.attached" ? event.legId : call.record.legId;
   const releasing: Call["releasing"] = [...call.releasing, "leg"];
   return only({ ...call, releasing }, { type: "sip.hangup", legId, outcome: outcomeOf(call) });
 };
+
+/** A caller for whom somebody else is tried goes on ringing. */
+const endLeg: Run = (call, event, nowMs) =>
+  call.record.forwardedTo === undefined ? hangup(call, event, nowMs) : only(call, { type: "sip.forward" });
 
 const leaveRtc: Run = (call) =>
   call.member === "idle"
@@ -212,9 +217,12 @@ const applyHold: Run = (call, event) =>
     ? only(call, { type: "media.setHeld", held: call.held }, { type: "rtc.showHold", isHeld: call.held })
     : nothing(call);
 
+/** The phone, or what its network says in its place. */
+export const isHeard = ({ leg, hearsEarly }: Call): boolean => leg === "answered" || hearsEarly;
+
 /** In a one-to-one call the membership of the ghost says that the phone was picked up: Element Call stops ringing when it comes. */
 const publish: Run = (call) =>
-  isPersonal(call) && !isInbound(call) && call.leg !== "answered"
+  isPersonal(call) && !isInbound(call) && !isHeard(call)
     ? nothing(call)
     : only({ ...call, member: "publishing" }, { type: "rtc.publish", notifyRoom: isInbound(call) && call.opensCall });
 
@@ -229,7 +237,7 @@ const NAMED = {
   dialNext,
   prepare: (call) => only({ ...call, member: "preparing" }, { type: "rtc.prepare" }),
   publish,
-  publishOnAnswer: (call, event, nowMs) =>
+  publishWhenHeard: (call, event, nowMs) =>
     isPersonal(call) && call.member === "prepared" ? publish(call, event, nowMs) : nothing(call),
   // Who is in the call already (they are just calling the phone) need not be rung.
   ring: (call) =>
@@ -247,6 +255,7 @@ const NAMED = {
   leaveRtc,
   leaveMedia,
   hangup,
+  endLeg,
   tellFailure,
   // The line of a one-to-one call says it.
   tellEncryption: (call) =>

@@ -26,6 +26,7 @@ export const createCallActor = ({
   log,
   isFirstPhone,
   admit,
+  forward,
 }: {
   readonly call: Call;
   readonly ports: CallPorts;
@@ -33,6 +34,8 @@ export const createCallActor = ({
   readonly log: Log;
   readonly isFirstPhone: () => boolean;
   readonly admit: Admit;
+  /** Takes over the leg when the call goes on somewhere else. */
+  readonly forward: (record: CallRecord) => void;
 }): CallActor => {
   const { callId, roomId, number, direction, createdAtMs } = initial.record;
   const callLog = log.child({ callId, roomId, direction, number: maskNumber(number) });
@@ -66,7 +69,7 @@ export const createCallActor = ({
       );
     }
     try {
-      ports.observer.transition(after.record, event.type);
+      ports.observer.transition(after.record, event.type, trunkId);
     } catch (error) {
       callLog.error({ message: String(error) }, "a call observer failed");
     }
@@ -92,6 +95,6 @@ export const createCallActor = ({
     }
   };
 
-  const runner = createEffectRunner({ ports, options, log: callLog, post, isFirstPhone, admit });
+  const runner = createEffectRunner({ ports, options, log: callLog, post, isFirstPhone, admit, forward });
   return { post, record: () => call.record, trunkId: () => call.trunkId, ended };
 };

@@ -2,7 +2,7 @@ import { GatewayError } from "../errors.ts";
 import type { CallId, GhostUserId, RoomId } from "../ids.ts";
 import { canonicalDigits, type PhoneNumber } from "../numbering/phone-number.ts";
 import type { CallActor } from "./call-actor.ts";
-import type { CallOptions } from "./call.ts";
+import { type CallOptions, isOver } from "./call.ts";
 import type { CallRecord, Subject } from "./ports.ts";
 
 export const isSameSubject = (one: Subject, other: Subject): boolean => {
@@ -15,8 +15,6 @@ export const isSameSubject = (one: Subject, other: Subject): boolean => {
       return other.kind === "trunk" && one.trunkId === other.trunkId;
   }
 };
-
-export const isOver = (record: CallRecord): boolean => record.state === "ending" || record.state === "ended";
 
 interface Entry {
   readonly roomId: RoomId;
@@ -41,10 +39,12 @@ export interface CallRegistry {
    * ghost has to leave before it can come again.
    */
   claim(roomId: RoomId, number: PhoneNumber, subject: Subject): Promise<Claim>;
-  /** A call that a PBX sent us: one phone may call twice, each call is a device of its own. */
-  addInbound(actor: CallActor): void;
+  /** A call that a PBX sent us, or one that goes on with it: one phone may call twice, each call is a device of its own. */
+  add(actor: CallActor): void;
   /** Throws LIMIT_REACHED when another inbound call would be one too many. */
   checkInboundLimit(): void;
+  /** The same for an outbound call of this subject that claims no number in a room. */
+  checkLimits(subject: Subject): void;
   /** Resolves when no (other) call of this ghost is just leaving this room: its leave would take a newcomer with it. */
   untilLeft(record: Pick<CallRecord, "roomId" | "ghost"> & { readonly callId?: CallId }): Promise<void>;
   actor(callId: CallId): CallActor | undefined;
@@ -69,7 +69,7 @@ export const createCallRegistry = (limits: Limits): CallRegistry => {
     if (![...entries.values()].some(({ roomId }) => roomId === entry.roomId)) roomsTold.delete(entry.roomId);
   };
 
-  const checkLimits = (own: Entry): void => {
+  const checkLimits = (subject: Subject, own?: Entry): void => {
     const others = [...entries.values()].filter(
       (entry) => entry !== own && entry.subject.kind !== "trunk" && isRunning(entry),
     );
@@ -78,7 +78,7 @@ export const createCallRegistry = (limits: Limits): CallRegistry => {
         retryable: true,
       });
     }
-    const ofSubject = others.filter((entry) => isSameSubject(entry.subject, own.subject));
+    const ofSubject = others.filter((entry) => isSameSubject(entry.subject, subject));
     if (ofSubject.length >= limits.maxCallsPerUser) {
       const words = `You have ${ofSubject.length} calls running, the limit. Hang one up first.`;
       throw new GatewayError("LIMIT_REACHED", words, { retryable: true });
@@ -108,7 +108,7 @@ export const createCallRegistry = (limits: Limits): CallRegistry => {
         (record) => record.roomId === roomId && canonicalDigits(record.number) === canonicalDigits(number),
       );
       return {
-        checkLimits: () => checkLimits(checking),
+        checkLimits: () => checkLimits(subject, checking),
         started: (actor) => {
           const running: Entry = { roomId, subject, actor };
           // Deleted first, so that the order of entries is that of the calls.
@@ -119,7 +119,7 @@ export const createCallRegistry = (limits: Limits): CallRegistry => {
         giveUp: () => remove(key, checking),
       };
     },
-    addInbound: (actor) => {
+    add: (actor) => {
       const { callId, roomId, subject } = actor.record();
       const entry: Entry = { roomId, subject, actor };
       entries.set(callId, entry);
@@ -131,6 +131,7 @@ export const createCallRegistry = (limits: Limits): CallRegistry => {
       const words = `The gateway has ${running.length} inbound calls running, its limit.`;
       throw new GatewayError("LIMIT_REACHED", words, { retryable: true });
     },
+    checkLimits: (subject) => checkLimits(subject),
     untilLeft: async ({ callId, roomId, ghost }) => {
       await untilAllLeft((record) => record.callId !== callId && record.roomId === roomId && record.ghost === ghost);
     },

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { GatewayError, toGatewayError } from "../errors.ts";
-import { callId, legId } from "../ids.ts";
+import { callId } from "../ids.ts";
 import type { Log } from "../log.ts";
 import { formatNumber, maskNumber } from "../numbering/format.ts";
 import { ghostOf } from "../numbering/ghost-id.ts";
@@ -11,7 +11,7 @@ import { type Admit, admitGhost, checkChat, checkRoom, invitesFirst, viewRoom } 
 import { type CallActor, createCallActor } from "./call-actor.ts";
 import { type CallRegistry, type Claim, createCallRegistry } from "./call-registry.ts";
 import { createCallOrders } from "./call-orders.ts";
-import { type Call, type CallOptions, createCall, DEFAULT_CALL_OPTIONS, type DialTarget } from "./call.ts";
+import { type Call, type CallOptions, createCall, DEFAULT_CALL_OPTIONS, type DialTarget, isOver } from "./call.ts";
 import type { CallerNames } from "./caller.ts";
 import type { DispatchRule } from "./dispatch.ts";
 import { checkUnlocked, createDoor, type Door, type DoorKeeping } from "./door.ts";
@@ -22,7 +22,7 @@ import { createModeration } from "./moderation.ts";
 import type { PersonPort } from "./person.ts";
 import type { AddPhone, CallRecord, CallService, PolicyPort, Subject } from "./ports.ts";
 import { recoverCalls } from "./recovery.ts";
-import { callerIdFor, dialString, selectTrunks, type Trunk, voiceFor } from "./trunk.ts";
+import { dialTargets, type Trunk, voiceFor } from "./trunk.ts";
 
 export interface CallServiceDeps extends CallPorts {
   readonly policy: PolicyPort;
@@ -72,17 +72,12 @@ export const createCallService = (deps: CallServiceDeps): Calls => {
   };
 
   const targetsOf = (number: PhoneNumber, subject: Subject, call: string): [DialTarget, ...DialTarget[]] => {
-    const [first, ...others] = selectTrunks(number, trunks).map((trunk, index) => ({
-      legId: legId(`${call}-${index + 1}`),
-      trunkId: trunk.id,
-      dialString: dialString(number, trunk, plan.country),
-      callerId: callerIdFor(subject, trunk),
-    }));
+    const [first, ...others] = dialTargets(number, { subject, call }, { trunks, country: plan.country });
     if (first !== undefined) return [first, ...others];
     throw new GatewayError("NO_ROUTE", `No trunk takes this number (class ${number.class}).`);
   };
 
-  const createActor = (call: Call): CallActor => {
+  const createActor = (call: Call, forward: (record: CallRecord) => void = () => undefined): CallActor => {
     const { roomId } = call.record;
     store.save(call.record);
     const isFirstPhone = (): boolean => registry.isFirstPhone(roomId);
@@ -90,7 +85,7 @@ export const createCallService = (deps: CallServiceDeps): Calls => {
       await registry.untilLeft(record);
       return admitGhost(rooms, record.roomId, record.ghost, isInvited);
     };
-    return createCallActor({ call, ports: deps, options, log, isFirstPhone, admit });
+    return createCallActor({ call, ports: deps, options, log, isFirstPhone, admit, forward });
   };
 
   const start = (request: AddPhone, number: PhoneNumber, claim: Claim): CallActor => {
@@ -150,7 +145,9 @@ export const createCallService = (deps: CallServiceDeps): Calls => {
 
   const door = doorOf(deps, registry, options, () => isShuttingDown);
 
-  deps.sip.onIncoming(createReception({ ...deps, registry, createActor, isShuttingDown: () => isShuttingDown }));
+  deps.sip.onIncoming(
+    createReception({ ...deps, ports: deps, options, registry, createActor, isShuttingDown: () => isShuttingDown }),
+  );
 
   return {
     add,
@@ -161,7 +158,7 @@ export const createCallService = (deps: CallServiceDeps): Calls => {
       registry
         .actors()
         .map((actor) => actor.record())
-        .filter(({ roomId, state }) => roomId === room && state !== "ending" && state !== "ended"),
+        .filter((call) => call.roomId === room && call.forwardedFrom === undefined && !isOver(call)),
     get: (id) => registry.actor(id)?.record() ?? store.get(id),
     list: (filter) => store.list(filter),
     ghostRemoved: (room, ghost, reason) => {
@@ -172,9 +169,9 @@ export const createCallService = (deps: CallServiceDeps): Calls => {
       isShuttingDown = true;
       const running = registry.actors();
       for (const actor of running) actor.post({ type: "gateway.shutdown" });
-      const { promise: isOver, resolve } = Promise.withResolvers<void>();
+      const { promise: isOutOfTime, resolve } = Promise.withResolvers<void>();
       const cancel = clock.after(graceMs, resolve);
-      await Promise.race([isOver, Promise.all(running.map((actor) => actor.ended))]);
+      await Promise.race([isOutOfTime, Promise.all(running.map((actor) => actor.ended))]);
       cancel();
     },
     recoverCalls: () =>

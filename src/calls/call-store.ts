@@ -1,4 +1,4 @@
-import type { CallId, RoomId, UserId } from "../ids.ts";
+import type { CallId, RoomId, TrunkId, UserId } from "../ids.ts";
 import type { Outcome } from "./outcome.ts";
 import type { CallDirection, CallRecord, MediaFact } from "./ports.ts";
 
@@ -30,7 +30,7 @@ export interface CallStore {
 
 /** What is watched of calls: metrics, log, call trace. Must not throw. */
 export interface CallObserver {
-  /** The call has entered another state, `record.state`; the event is the one that led there. */
-  transition(record: CallRecord, event: string): void;
+  /** The call has entered another state, `record.state`; the event is the one that led there, the trunk the way of its leg. */
+  transition(record: CallRecord, event: string, trunk: TrunkId): void;
   audio(record: CallRecord, fact: Extract<MediaFact, { type: "media.flowing" | "media.silent" }>): void;
 }

@@ -1,5 +1,6 @@
 import type { LegId, TrunkId } from "../ids.ts";
 import { formatNumber } from "../numbering/format.ts";
+import type { Forward } from "./forward.ts";
 import type { CallerId, CallRecord } from "./ports.ts";
 import type { Confirm, Voice } from "./voice.ts";
 
@@ -7,6 +8,8 @@ import type { Confirm, Voice } from "./voice.ts";
 export interface CallOptions {
   /** How long a phone rings before it counts as `no-answer`. */
   readonly ringTimeoutMs: number;
+  /** How long a person is rung whose calls go on to somebody else. */
+  readonly forwardAfterMs: number;
   /** Longest wait between the answer and audio in both directions being open. */
   readonly connectTimeoutMs: number;
   /** Longest call, counted from the moment it is connected; also set in the SIP engine. */
@@ -31,6 +34,7 @@ export interface CallOptions {
 
 export const DEFAULT_CALL_OPTIONS: CallOptions = {
   ringTimeoutMs: 60_000,
+  forwardAfterMs: 20_000,
   connectTimeoutMs: 10_000,
   maxDurationMs: 4 * 3_600_000,
   aloneHangupMs: 60_000,
@@ -49,6 +53,8 @@ export interface DialTarget {
   readonly trunkId: TrunkId;
   readonly dialString: string;
   readonly callerId: CallerId;
+  /** As of Trunk. */
+  readonly earlyMedia?: "answer";
 }
 
 /** What is being closed, once for each closing call that has not come back. */
@@ -68,6 +74,8 @@ export interface Call {
   /** `answering`: an inbound call that we have taken and whose answer is on its way. */
   readonly leg: "idle" | "dialing" | "ringing" | "answering" | "answered" | "ended";
   readonly member: "idle" | "preparing" | "prepared" | "publishing" | "published" | "failed";
+  /** What the phone's side says before it answers (183) is to be heard, as if it had. */
+  readonly hearsEarly: boolean;
   /** In an encrypted room; known when the member is prepared. */
   readonly encrypted: boolean;
   readonly sfu: "idle" | "joining" | "joined" | "renewing" | "failed";
@@ -95,6 +103,10 @@ export interface Call {
   readonly hasMusic: boolean;
   /** No member that is not a phone is in the conference. */
   readonly alone: boolean;
+  /** Where it goes on when the person does not take it; what the policy refuses is not here. */
+  readonly forward?: Forward;
+  /** How long the person is rung; default: as long as every phone. */
+  readonly ringTimeoutMs?: number;
   /** A member that is not a phone is there, or has been. */
   readonly accompanied: boolean;
   /** Nobody at all was in the conference when the call came. */
@@ -109,6 +121,7 @@ export interface Call {
 const FRESH = {
   leg: "idle",
   member: "idle",
+  hearsEarly: false,
   encrypted: false,
   sfu: "idle",
   audio: "none",
@@ -151,6 +164,8 @@ export const createInboundCall = (given: {
   readonly trunkId: TrunkId;
   readonly voice: Voice;
   readonly inviteFirst: boolean;
+  readonly forward?: Forward;
+  readonly ringTimeoutMs?: number;
 }): Call => ({
   ...FRESH,
   ...given,
@@ -159,6 +174,8 @@ export const createInboundCall = (given: {
   targets: [],
   leg: "ringing",
 });
+
+export const isOver = ({ state }: Pick<CallRecord, "state">): boolean => state === "ending" || state === "ended";
 
 export const isPersonal = (call: Call): boolean => call.record.person !== undefined;
 

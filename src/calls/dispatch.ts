@@ -2,12 +2,13 @@ import type { RoomId, TrunkId, UserId } from "../ids.ts";
 import type { NumberPlan } from "../numbering/number-plan.ts";
 import { parseNumber } from "../numbering/parse.ts";
 import { canonicalDigits, type PhoneNumber } from "../numbering/phone-number.ts";
+import type { Forward } from "./forward.ts";
 
 /** Where an inbound call goes. */
 export type Destination =
   | { readonly kind: "room"; readonly roomId: RoomId }
   /** Rings one person. */
-  | { readonly kind: "user"; readonly userId: UserId };
+  | { readonly kind: "user"; readonly userId: UserId; readonly forward?: Forward };
 
 export interface DispatchRule {
   /** In log lines and errors. */

@@ -1,7 +1,8 @@
 import { GatewayError, toGatewayError } from "../errors.ts";
 import type { GhostUserId, LegId, RoomId } from "../ids.ts";
 import type { Log } from "../log.ts";
-import { type CallRegistry, isOver } from "./call-registry.ts";
+import { isOver } from "./call.ts";
+import type { CallRegistry } from "./call-registry.ts";
 import type { DoorPort, Moderation, RoomLocks, SyncedRooms, WaitingCaller } from "./moderation-ports.ts";
 import type { CallService, IncomingCall, Subject } from "./ports.ts";
 import type { Clock } from "../clock.ts";

@@ -7,7 +7,7 @@ import type { Admit } from "./admission.ts";
 import type { CallObserver, CallStore } from "./call-store.ts";
 import type { Call, CallOptions } from "./call.ts";
 import { createKeypad } from "./keypad.ts";
-import type { LegFact, LegMedia, MediaPort, RoomPort, RtcPort, SfuAccess, SipPort } from "./ports.ts";
+import type { CallRecord, LegFact, LegMedia, MediaPort, RoomPort, RtcPort, SfuAccess, SipPort } from "./ports.ts";
 import type { Notice, NoticePort, PhoneInNotice } from "./notice-ports.ts";
 import type { Clock } from "../clock.ts";
 import type { CallEvent, Effect, TimerName } from "./states.ts";
@@ -45,6 +45,8 @@ interface Context {
   /** True once per conference: for the first phone whose membership is out. */
   readonly isFirstPhone: () => boolean;
   readonly admit: Admit;
+  /** Takes over the leg of a call whose person did not take it. */
+  readonly forward: (record: CallRecord) => void;
 }
 
 /** What must not be in the call's state: an SFU token and the credentials of the leg's audio. */
@@ -107,6 +109,7 @@ const sipHandlers = (context: Context, attempts: Attempts, handles: Handles): Ha
           return { type: "leg.mediaRenewed", legId, epoch };
         },
       ),
+    "sip.forward": (_effect, { record }) => context.forward(record),
     "sip.hangup": ({ legId, outcome }) => attempts.release("leg", () => sip.hangup(legId, outcome)),
   };
 };
@@ -146,10 +149,10 @@ const rtcHandlers = (
       () => ({ type: "rtc.keysExchanged" }),
     ),
   // As long as the phone rings: who has not heard it ring cannot answer any more.
-  "rtc.ring": (_effect, { record: { callId } }) =>
+  "rtc.ring": (_effect, { ringTimeoutMs = options.ringTimeoutMs, record: { callId } }) =>
     attempts.step(
       { operation: "ring" },
-      () => rtc.ring(callId, options.ringTimeoutMs),
+      () => rtc.ring(callId, ringTimeoutMs),
       () => ({ type: "rtc.rung" }),
     ),
   "rtc.raiseHand": ({ isRaised }, { record: { callId } }) =>
@@ -236,8 +239,7 @@ const noticeHandlers = (context: Context, attempts: Attempts): Handlers<"notice"
 
 const timerHandlers = ({ ports: { clock }, options, post }: Context): Handlers<"timer" | "timers"> => {
   const cancels = new Map<TimerName, () => void>();
-  const delayMs: Readonly<Record<TimerName, number>> = {
-    ring: options.ringTimeoutMs,
+  const delayMs: Readonly<Record<Exclude<TimerName, "ring">, number>> = {
     connect: options.connectTimeoutMs,
     maxDuration: options.maxDurationMs,
     alone: Math.max(0, options.aloneHangupMs - FAREWELL_MS),
@@ -249,16 +251,17 @@ const timerHandlers = ({ ports: { clock }, options, post }: Context): Handlers<"
     recoveryRetry: RECOVERY_RETRY_MS,
     release: options.releaseTimeoutMs,
   };
+  const ringMs = ({ ringTimeoutMs = options.ringTimeoutMs, record: { direction, person } }: Call): number =>
+    direction === "inbound" && person === undefined ? options.answerTimeoutMs : ringTimeoutMs;
   const cancel = (timer: TimerName): void => {
     cancels.get(timer)?.();
     cancels.delete(timer);
   };
   return {
-    "timer.arm": ({ timer }, { record: { direction, person } }) => {
+    "timer.arm": ({ timer }, call) => {
       cancel(timer);
       const onTime = (): void => post({ type: `timer.${timer}` });
-      const isOurRinging = timer === "ring" && direction === "inbound" && person === undefined;
-      cancels.set(timer, clock.after(isOurRinging ? options.answerTimeoutMs : delayMs[timer], onTime));
+      cancels.set(timer, clock.after(timer === "ring" ? ringMs(call) : delayMs[timer], onTime));
     },
     "timers.cancel": ({ timers }) => {
       for (const timer of timers) cancel(timer);

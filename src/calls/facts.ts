@@ -1,8 +1,6 @@
-import type { Call } from "./call.ts";
+import { type Call, isOver, isPersonal } from "./call.ts";
 import type { LegCause } from "./ports.ts";
 import type { CallEvent } from "./states.ts";
-
-const isOver = (call: Call): boolean => call.record.state === "ending" || call.record.state === "ended";
 
 /** Worker and leg outlive the SFU session that was up when they were lost: their loss counts whatever the session. */
 const OUTLIVES_SESSION: ReadonlySet<CallEvent["type"]> = new Set(["media.workerLost", "media.legLost"]);
@@ -11,7 +9,7 @@ const OUTLIVES_SESSION: ReadonlySet<CallEvent["type"]> = new Set(["media.workerL
 export const isStale = (call: Call, event: CallEvent): boolean => {
   const isOfOtherLeg = "legId" in event && event.legId !== undefined && event.legId !== call.record.legId;
   // Once the call is over, a late result of any media session has to be undone, and audio attached to any leg.
-  if (isOver(call)) return isOfOtherLeg && event.type !== "media.attached";
+  if (isOver(call.record)) return isOfOtherLeg && event.type !== "media.attached";
   if (isOfOtherLeg) return true;
   if (
     !OUTLIVES_SESSION.has(event.type) &&
@@ -58,6 +56,8 @@ const absorbFailure = (call: Call, event: Extract<CallEvent, { type: "operation.
   }
 };
 
+const mayHearEarly = (call: Call): boolean => isPersonal(call) && call.targets[0]?.earlyMedia === "answer";
+
 /** Puts down what an event says; what follows from it is the table's. */
 export const absorb = (call: Call, event: CallEvent, nowMs: number): Call => {
   switch (event.type) {
@@ -66,11 +66,19 @@ export const absorb = (call: Call, event: CallEvent, nowMs: number): Call => {
     case "leg.mediaRenewed":
       return { ...call, audio: "ready" };
     case "leg.ringing":
-    case "leg.progress":
       return call.record.direction === "inbound" ? call : { ...call, leg: "ringing" };
+    case "leg.progress":
+      return call.record.direction === "inbound" ? call : { ...call, leg: "ringing", hearsEarly: mayHearEarly(call) };
     case "leg.answered":
       // A 200 that crosses our CANCEL is hung up at once: nobody was called.
-      return isOver(call) ? call : { ...call, leg: "answered", record: { ...call.record, answeredAtMs: nowMs } };
+      if (isOver(call.record)) return call;
+      // What was open for announcements is opened for the call.
+      return {
+        ...call,
+        leg: "answered",
+        bridge: call.bridge === "open" ? "closed" : call.bridge,
+        record: { ...call.record, answeredAtMs: nowMs },
+      };
     case "leg.held":
       return { ...call, held: true };
     case "leg.resumed":

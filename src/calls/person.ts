@@ -1,7 +1,8 @@
 import type { GhostUserId, RoomId, UserId } from "../ids.ts";
 import type { PhoneNumber } from "../numbering/phone-number.ts";
-import { isOver } from "./call-registry.ts";
+import { isOver } from "./call.ts";
 import type { Caller } from "./caller.ts";
+import type { Forward } from "./forward.ts";
 import type { Outcome } from "./outcome.ts";
 import type { CallRecord, RoomPort } from "./ports.ts";
 
@@ -11,12 +12,15 @@ export interface MissedCall {
   readonly ghost: GhostUserId;
   readonly name: string;
   readonly outcome: Outcome;
+  readonly forwardedTo?: PhoneNumber;
 }
 
 /** People as calls reach them. */
 export interface PersonPort {
   /** The person whom a number belongs to. */
   personOf(number: PhoneNumber): UserId | undefined;
+  /** Where calls to this number go on that its person does not take. */
+  forwardOf(number: PhoneNumber): Forward | undefined;
   /** The chat of two of this ghost and this person, made where there is none. Rejects with HOMESERVER_*. */
   chatWith(caller: Pick<Caller, "ghost" | "name">, person: UserId): Promise<RoomId>;
   /** False when the homeserver knows no device of this user: nobody would hear it ring. Rejects with HOMESERVER_*. */
@@ -33,7 +37,11 @@ export const isBusy = async (
 ): Promise<boolean> => {
   const running = records.filter((record) => !isOver(record));
   if (running.some((record) => record.person === person)) return true;
-  const conferences = new Set(running.filter((record) => record.person === undefined).map(({ roomId }) => roomId));
+  const conferences = new Set(
+    running
+      .filter(({ person: other, forwardedFrom }) => other === undefined && forwardedFrom === undefined)
+      .map(({ roomId }) => roomId),
+  );
   const present = await Promise.all(
     [...conferences].map(async (room) => {
       // A room that cannot be looked at says nothing about anybody.

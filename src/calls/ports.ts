@@ -28,9 +28,11 @@ export interface DialRequest {
   readonly ringTimeoutMs: number;
   /** Set in the engine as well, so that a dead gateway cannot leave a call billing. */
   readonly maxDurationMs: number;
+  /** No `leg.mediaReady`: the leg is for `connect`. */
+  readonly withoutAudio?: true;
 }
 
-export type AcceptRequest = Pick<DialRequest, "legId" | "maxDurationMs">;
+export type AcceptRequest = Pick<DialRequest, "legId" | "maxDurationMs" | "withoutAudio">;
 
 /** Where a media worker reaches the audio of a leg. Holds credentials: never log it. */
 export type LegMedia =
@@ -107,10 +109,15 @@ export interface IncomingCall {
 export interface SipPort {
   /** Whom to tell of calls that PBXs send us; once, before any comes. Each has to be accepted, or refused by `hangup`. */
   onIncoming(listener: (call: IncomingCall) => void): void;
-  /** 180 now, and the leg's audio is made ready (`leg.mediaReady`). Facts from now on; one that has hung up meanwhile gets its `leg.ended`. */
+  /**
+   * 180 now, and the leg's audio is made ready (`leg.mediaReady`). Facts from now on; one that has hung up meanwhile gets its `leg.ended`.
+   * Once more for a call that is forwarded: the facts go to the new listener.
+   */
   accept(request: AcceptRequest, onFact: (fact: LegFact) => void): void;
   /** 200 for an accepted call whose audio is attached; `leg.answered` follows. Rejects with MEDIA_FAILED. */
   answer(leg: LegId): Promise<void>;
+  /** 200 for an accepted call, which from now on talks with an answered leg, and not with us. Rejects with MEDIA_FAILED. Absent: the engine cannot. */
+  connect?(caller: LegId, called: LegId): Promise<void>;
   /** Starts the INVITE; returns at once. Everything that happens arrives as facts; it never throws. */
   dial(request: DialRequest, onFact: (fact: LegFact) => void): void;
   /**
@@ -322,6 +329,10 @@ export interface PolicyPort {
    * Limits on calls that run are the registry's, which knows them.
    */
   authorize(subject: Subject, number: PhoneNumber): void;
+  /** False where `authorize` throws for what is not permitted. Counts nothing: for calls that others cause, such as forwarded ones. */
+  permits(subject: Subject, number: PhoneNumber): boolean;
+  /** False: phones may not ring this user. */
+  mayBeCalled(user: UserId): boolean;
 }
 
 /** What is kept of a call at every transition. */
@@ -336,6 +347,10 @@ export interface CallRecord {
   readonly name?: string;
   /** The Matrix user of a one-to-one call. */
   readonly person?: UserId;
+  /** The person did not take it: where it went on. */
+  readonly forwardedTo?: PhoneNumber;
+  /** Dialled for this caller, for whom the person in `subject` was not there; the two talk outside of any room. */
+  readonly forwardedFrom?: PhoneNumber;
   readonly subject: Subject;
   readonly state: CallStateName;
   readonly outcome?: Outcome;

@@ -1,36 +1,34 @@
 import { randomUUID } from "node:crypto";
 import { type GatewayError, toGatewayError } from "../errors.ts";
-import { callId, type RoomId, type UserId } from "../ids.ts";
-import type { Log } from "../log.ts";
+import { callId } from "../ids.ts";
 import { maskDigits, maskNumber } from "../numbering/format.ts";
-import type { NumberPlan } from "../numbering/number-plan.ts";
 import { parseNumber } from "../numbering/parse.ts";
+import { canonicalDigits } from "../numbering/phone-number.ts";
 import type { CallActor } from "./call-actor.ts";
 import type { CallRegistry } from "./call-registry.ts";
 import { type Call, createInboundCall } from "./call.ts";
 import { type Caller, type CallerNames, identify } from "./caller.ts";
 import { type Destination, type Dialled, type DispatchRule, findRule } from "./dispatch.ts";
 import { type Outcome, outcomeFromErrorCode } from "./outcome.ts";
-import { isBusy, type PersonPort } from "./person.ts";
-import type { CallRecord, IncomingCall, RoomPort, SipPort } from "./ports.ts";
+import { createForwarding, type ForwardingDeps } from "./forwarding.ts";
+import type { PersonPort } from "./person.ts";
+import { createPersonReception, type Ringing } from "./person-reception.ts";
+import type { CallRecord, IncomingCall, PolicyPort, RoomPort, SipPort } from "./ports.ts";
 import type { Clock } from "../clock.ts";
-import { type Trunk, voiceFor } from "./trunk.ts";
+import { voiceFor } from "./trunk.ts";
 import type { Voice } from "./voice.ts";
 
-export interface ReceptionDeps {
+export interface ReceptionDeps extends ForwardingDeps {
   readonly sip: Pick<SipPort, "hangup">;
   readonly rooms: Pick<RoomPort, "newestOf" | "viewAsBot">;
   readonly people: PersonPort;
+  readonly policy: PolicyPort;
   readonly clock: Clock;
-  readonly plan: NumberPlan;
-  readonly trunks: readonly Trunk[];
   readonly dispatchRules: readonly DispatchRule[];
   readonly callerNames: CallerNames;
-  readonly serverName: string;
   readonly registry: CallRegistry;
-  readonly createActor: (call: Call) => CallActor;
+  readonly createActor: (call: Call, forward?: (record: CallRecord) => void) => CallActor;
   readonly isShuttingDown: () => boolean;
-  readonly log: Log;
 }
 
 /** Who calls, and where to. */
@@ -60,8 +58,12 @@ const routeOf = (
   const rule = findRule(dispatchRules, dialled);
   if (rule !== undefined) return { rule: rule.name, destination: rule.destination };
   try {
-    const person = people.personOf(parseNumber(dialled.called, dialled.plan));
-    return person === undefined ? undefined : { rule: "directory", destination: { kind: "user", userId: person } };
+    const number = parseNumber(dialled.called, dialled.plan);
+    const person = people.personOf(number);
+    if (person === undefined) return undefined;
+    const forward = people.forwardOf(number);
+    const where = { kind: "user", userId: person, ...(forward === undefined ? {} : { forward }) } as const;
+    return { rule: "directory", destination: where };
   } catch {
     return undefined;
   }
@@ -91,7 +93,7 @@ export const findDestination = (deps: FindingDeps, incoming: IncomingCall): Dest
 
 /** Takes a call that a PBX sent us and lets it run; or refuses it, with the reason in the log. */
 export const createReception = (deps: ReceptionDeps): ((incoming: IncomingCall) => void) => {
-  const { registry, people, rooms, log } = deps;
+  const { registry, log } = deps;
 
   const refuse = ({ legId, trunkId, called }: IncomingCall, { outcome, reason }: Refusal): void => {
     log.info({ legId, trunkId, called: maskDigits(called.slice(0, 40)), outcome, reason }, "inbound call refused");
@@ -110,7 +112,8 @@ export const createReception = (deps: ReceptionDeps): ((incoming: IncomingCall) 
   const start = (
     incoming: IncomingCall,
     { caller, rule, voice }: Destined,
-    where: { readonly roomId: RoomId; readonly person?: UserId },
+    { roomId, person, ...ringing }: Partial<Ringing> & Pick<Ringing, "roomId">,
+    forward?: (record: CallRecord) => void,
   ): void => {
     const { legId, trunkId } = incoming;
     const { ghost, number, name } = caller;
@@ -118,7 +121,8 @@ export const createReception = (deps: ReceptionDeps): ((incoming: IncomingCall) 
       callId: callId(randomUUID()),
       legId,
       direction: "inbound",
-      ...where,
+      roomId,
+      ...(person === undefined ? {} : { person }),
       ghost,
       number,
       name,
@@ -126,42 +130,25 @@ export const createReception = (deps: ReceptionDeps): ((incoming: IncomingCall) 
       state: "routing",
       createdAtMs: deps.clock.nowMs(),
     };
-    const { callId: call, roomId } = record;
+    const { callId: call } = record;
     log.info({ callId: call, legId, trunkId, roomId, rule, number: maskNumber(number) }, "inbound call");
     // The ghost made the chat of two, or waits at the room's door.
-    const inviteFirst = where.person === undefined && incoming.isInvited !== true;
-    const actor = deps.createActor(createInboundCall({ record, trunkId, voice, inviteFirst }));
-    registry.addInbound(actor);
+    const inviteFirst = person === undefined && incoming.isInvited !== true;
+    const actor = deps.createActor(createInboundCall({ record, trunkId, voice, inviteFirst, ...ringing }), forward);
+    registry.add(actor);
     actor.post({ type: "call.start" });
   };
 
-  /** Both are calling each other: the person is in the call already, and the phone that we ring is busy with its own call. */
-  const endGlare = (person: UserId, { ghost }: Caller): void => {
-    for (const actor of registry.actors()) {
-      const { direction, state, person: other, ghost: called } = actor.record();
-      const isCrossing = direction === "outbound" && state === "alerting" && other === person && called === ghost;
-      if (isCrossing) actor.post({ type: "hangup.byAdder" });
-    }
-  };
-
-  const ringPerson = async (incoming: IncomingCall, found: Destined, person: UserId): Promise<void> => {
-    const { caller } = found;
-    const refuseAndTell = (refusal: Refusal): void => {
-      refuse(incoming, refusal);
-      people.missed({ person, ghost: caller.ghost, name: caller.name, outcome: refusal.outcome });
-    };
-    endGlare(person, caller);
-    const records = registry.actors().map((actor) => actor.record());
-    if (await isBusy(person, records, rooms)) {
-      return refuseAndTell({ outcome: "busy", reason: "the person is in another call" });
-    }
-    if (!(await people.hasDevice(caller, person))) {
-      return refuseAndTell({ outcome: "unreachable", reason: "the person has no device" });
-    }
-    const roomId = await people.chatWith(caller, person);
-    if (deps.isShuttingDown()) return refuse(incoming, { outcome: "shutdown", reason: "the gateway is being stopped" });
-    start(incoming, found, { roomId, person });
-  };
+  const ringPerson = createPersonReception({
+    ...deps,
+    forwarding: createForwarding(deps),
+    refuse,
+    start,
+    leadsTo: (number, { trunkId }, caller) => {
+      const dialled = { called: canonicalDigits(number), trunkId, caller: caller.number, plan: deps.plan };
+      return routeOf(deps, dialled)?.destination;
+    },
+  });
 
   return (incoming) => {
     const found = findDestination(deps, incoming);
@@ -173,10 +160,6 @@ export const createReception = (deps: ReceptionDeps): ((incoming: IncomingCall) 
     }
     const { destination } = found;
     if (destination.kind === "room") return start(incoming, found, { roomId: destination.roomId });
-    ringPerson(incoming, found, destination.userId).catch((thrown: unknown) => {
-      const { code, message } = toGatewayError(thrown);
-      log.warn({ legId: incoming.legId, code, message }, "a person could not be rung");
-      refuse(incoming, { outcome: outcomeFromErrorCode(code), reason: "the person could not be rung" });
-    });
+    ringPerson(incoming, found, destination);
   };
 };

@@ -33,7 +33,11 @@ export const recoverCalls = async (
   const end = async (record: CallRecord): Promise<void> => {
     const [, isCleanedUp] = await Promise.all([
       tried("leg", () => sip.hangup(record.legId, "shutdown")),
-      tried("ghost", () => rtc.cleanUp(record.ghost, record.roomId, { leaveRoom: record.person === undefined })),
+      tried("ghost", async () => {
+        const { ghost, roomId, person, forwardedFrom } = record;
+        // One that was forwarded has no ghost in the room; a chat of two stays one.
+        if (forwardedFrom === undefined) await rtc.cleanUp(ghost, roomId, { leaveRoom: person === undefined });
+      }),
     ]);
     if (!isCleanedUp) return;
     const { callId, roomId, number } = record;

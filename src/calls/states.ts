@@ -111,6 +111,7 @@ export type Effect =
   | { readonly type: "sip.answer"; readonly legId: LegId }
   | { readonly type: "sip.renewMedia"; readonly legId: LegId; readonly epoch: number }
   | { readonly type: "sip.hangup"; readonly legId: LegId; readonly outcome: Outcome }
+  | { readonly type: "sip.forward" }
   | { readonly type: "rtc.prepare" }
   | { readonly type: "rtc.publish"; readonly notifyRoom: boolean }
   | { readonly type: "rtc.exchangeKeys" }
@@ -144,7 +145,7 @@ export type Action =
   | "dialNext"
   | "prepare"
   | "publish"
-  | "publishOnAnswer"
+  | "publishWhenHeard"
   | "ring"
   | "exchangeKeys"
   | "join"
@@ -154,6 +155,7 @@ export type Action =
   | "leaveRtc"
   | "leaveMedia"
   | "hangup"
+  | "endLeg"
   | "tellFailure"
   | "tellEncryption"
   | "tellAlone"
@@ -220,10 +222,10 @@ export const TRANSITIONS: Readonly<Record<CallStateName, Readonly<Partial<Record
     "leg.mediaReady": NOTED,
     "leg.mediaRenewed": NOTED,
     "leg.ringing": NOTED,
-    "leg.progress": NOTED,
+    "leg.progress": { actions: ["publishWhenHeard"] },
     "leg.held": NOTED,
     "leg.resumed": NOTED,
-    "leg.answered": { to: "connecting", actions: ["publishOnAnswer"] },
+    "leg.answered": { to: "connecting", actions: ["publishWhenHeard"] },
     "leg.unreached": { actions: ["dialNext", "arm:ring", "save"] },
     "rtc.prepared": { actions: ["publish", "join"] },
     "rtc.published": { actions: ["tellEncryption", "ring", "exchangeKeys"] },
@@ -237,6 +239,8 @@ export const TRANSITIONS: Readonly<Record<CallStateName, Readonly<Partial<Record
     moderation: NOTED,
     "media.joined": NOTED,
     "media.attached": NOTED,
+    // For announcements before the answer.
+    "media.bridged": NOTED,
     // Nobody listens yet: it is brought back when the phone is answered, if the leg still lives then.
     "media.legLost": NOTED,
     "media.lost": { actions: ["recover"] },
@@ -320,6 +324,6 @@ export const ON_ENTRY: Readonly<Record<CallStateName, readonly Action[]>> = {
   connecting: ["arm:connect", "save"],
   active: ["arm:maxDuration", "applyHold", "applyMute", "applyVolume", "tellAlone", "save"],
   // The notice before leaving the room: where the bot is not in it, the ghost writes it.
-  ending: ["hangup", "tellFailure", "leaveMedia", "leaveRtc", "arm:release", "save"],
+  ending: ["endLeg", "tellFailure", "leaveMedia", "leaveRtc", "arm:release", "save"],
   ended: ["save"],
 };

@@ -1,6 +1,8 @@
-import { type Done, mayRecover, runActions, TIMER_NAMES } from "./actions.ts";
+import type { PhoneNumber } from "../numbering/phone-number.ts";
+import { type Done, isHeard, mayRecover, runActions, TIMER_NAMES } from "./actions.ts";
 import { type Call, isPersonal } from "./call.ts";
 import { absorb, isStale, noteFailure } from "./facts.ts";
+import { forwardTarget } from "./forward.ts";
 import { type Outcome, outcomeFromErrorCode } from "./outcome.ts";
 import type { CallStateName } from "./ports.ts";
 import { type CallEvent, type Effect, ON_ENTRY, type Rule, TIMERS, TRANSITIONS, type Trigger } from "./states.ts";
@@ -51,8 +53,16 @@ const outcomeOf = (call: Call, rule: Rule, event: CallEvent): Outcome | undefine
   return event.type === "operation.failed" ? outcomeFromErrorCode(event.code) : "internal";
 };
 
+/** Where a call goes on that ends now: one that still rings at the person, and that nobody is just answering. */
+const forwardOf = (call: Call, outcome: Outcome | undefined): PhoneNumber | undefined => {
+  const isBeingAnswered = call.attachingAnswers && call.audio !== "ready";
+  const isRinging = call.leg === "ringing" && !isBeingAnswered;
+  return isRinging && outcome !== undefined ? forwardTarget(call.forward, outcome) : undefined;
+};
+
 const enter = (call: Call, to: CallStateName, outcome: Outcome | undefined, event: CallEvent, nowMs: number): Done => {
   const from = call.record.state;
+  const forwardedTo = to === "ending" ? forwardOf(call, outcome) : undefined;
   const timers = TIMER_NAMES.filter((timer) => TIMERS[timer] === from);
   const entered: Call = {
     ...call,
@@ -61,6 +71,7 @@ const enter = (call: Call, to: CallStateName, outcome: Outcome | undefined, even
       state: to,
       ...(outcome === undefined ? {} : { outcome }),
       ...(to === "ending" ? { endedAtMs: nowMs } : {}),
+      ...(forwardedTo === undefined ? {} : { forwardedTo }),
     },
   };
   const done = runActions(ON_ENTRY[to], entered, event, nowMs);
@@ -92,7 +103,7 @@ const followUp = (call: Call, event: CallEvent, nowMs: number): Done => {
     return runActions(["askToConfirm"], call, event, nowMs);
   }
   const mayTalk = typeof call.confirmation === "string";
-  if (isReady && call.leg === "answered" && call.bridge === "closed" && mayTalk) {
+  if (isReady && isHeard(call) && call.bridge === "closed" && mayTalk) {
     return { call: { ...call, bridge: "opening" }, effects: [{ type: "media.bridge", epoch }] };
   }
   return { call, effects: [] };

@@ -1,7 +1,8 @@
-import type { TrunkId } from "../ids.ts";
+import { legId, type TrunkId } from "../ids.ts";
 import { digitsFromCountry } from "../numbering/format.ts";
 import { type Language, languageFor } from "../numbering/language.ts";
 import { canonicalDigits, type NumberClass, type PhoneNumber } from "../numbering/phone-number.ts";
+import type { DialTarget } from "./call.ts";
 import type { CallerId, Subject } from "./ports.ts";
 import type { Voice } from "./voice.ts";
 
@@ -38,6 +39,8 @@ export interface Trunk {
   readonly dialFormat: DialFormat;
   readonly callerId: CallerIdRules;
   readonly inbound: InboundRules;
+  /** A person who calls a number hears its announcements: for their client it has answered when audio comes. */
+  readonly earlyMedia?: "answer";
   /** Spoken to phones whose number does not tell a language; default: English. */
   readonly language?: Language;
   /** The administrator's recordings (ports.ts, Voice). */
@@ -70,6 +73,20 @@ export const dialString = (number: PhoneNumber, trunk: Trunk, country: string): 
 /** Whom the phone sees when `subject` calls through this trunk. */
 export const callerIdFor = (subject: Subject, trunk: Trunk): CallerId =>
   (subject.kind === "user" ? trunk.callerId.perUser?.[subject.userId] : undefined) ?? trunk.callerId.default;
+
+/** The ways to a number for `subject`, in the order to try them. `call`: what the legs are named after. */
+export const dialTargets = (
+  number: PhoneNumber,
+  { subject, call }: { readonly subject: Subject; readonly call: string },
+  { trunks, country }: { readonly trunks: readonly Trunk[]; readonly country: string },
+): readonly DialTarget[] =>
+  selectTrunks(number, trunks).map((trunk, index) => ({
+    legId: legId(`${call}-${index + 1}`),
+    trunkId: trunk.id,
+    dialString: dialString(number, trunk, country),
+    callerId: callerIdFor(subject, trunk),
+    ...(trunk.earlyMedia === undefined ? {} : { earlyMedia: trunk.earlyMedia }),
+  }));
 
 /** How this phone is spoken to; `chosen`: in the language that it chose itself. */
 export const voiceFor = (

@@ -17,6 +17,8 @@ const COLUMNS = {
   outcome: (call) => call.outcome,
   sip_status: (call) => call.cause?.sip_status,
   q850: (call) => call.cause?.q850,
+  forwarded_to: (call) => call.forwarded_to,
+  forwarded_from: (call) => call.forwarded_from,
 } as const satisfies Record<string, (call: CallBody) => string | number | null | undefined>;
 
 /** Seconds of talk; none for a call that was not answered or is still going on. */

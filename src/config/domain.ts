@@ -1,10 +1,13 @@
 /** The configuration as the call domain and the policy want it; what engines need is for app.ts to pick. */
 import type { CallOptions } from "../calls/call.ts";
 import type { Destination, DispatchRule } from "../calls/dispatch.ts";
+import { mapForward } from "../calls/forward.ts";
 import type { CallerId } from "../calls/ports.ts";
 import type { Trunk, TrunkRoute } from "../calls/trunk.ts";
 import { type E164, type Extension, roomId, trunkId, userId } from "../ids.ts";
 import type { NumberPlan } from "../numbering/number-plan.ts";
+import { parseNumber } from "../numbering/parse.ts";
+import type { PhoneNumber } from "../numbering/phone-number.ts";
 import type { PolicyOptions } from "../policy/policy.ts";
 import type { Config, TrunkConfig } from "./schema.ts";
 
@@ -24,6 +27,8 @@ const spokenPromptsOf = ({ prompts }: TrunkConfig, { menu }: Config): Pick<Trunk
   };
 };
 
+const EARLY_MEDIA = { earlyMedia: "answer" } as const;
+
 /** Trunks in the order to try them. */
 export const trunksOf = (config: Config): readonly Trunk[] =>
   config.trunks.map((trunk) => ({
@@ -40,11 +45,25 @@ export const trunksOf = (config: Config): readonly Trunk[] =>
       isTrusted: trunk.inbound.trusted,
       showsExternalCallers: trunk.inbound.showExternalCallers,
     },
+    ...(trunk.engine === "asterisk" && trunk.asterisk.earlyMedia === "answer" ? EARLY_MEDIA : {}),
     ...spokenPromptsOf(trunk, config),
   }));
 
-const destinationOf = ({ room, user }: Config["dispatchRules"][number]): Destination =>
-  user === undefined ? { kind: "room", roomId: roomId(room ?? "") } : { kind: "user", userId: userId(user) };
+/** Undefined where the number plan knows no such number. */
+export const numberIn = (text: string, plan: NumberPlan): PhoneNumber | undefined => {
+  try {
+    return parseNumber(text, plan);
+  } catch {
+    return undefined;
+  }
+};
+
+const destinationOf = (rule: Config["dispatchRules"][number], plan: NumberPlan): Destination => {
+  const { room = "", user } = rule;
+  if (user === undefined) return { kind: "room", roomId: roomId(room) };
+  const forward = mapForward(rule.forward, (text) => numberIn(text, plan));
+  return { kind: "user", userId: userId(user), ...(Object.keys(forward).length === 0 ? {} : { forward }) };
+};
 
 export const dispatchRulesOf = (config: Config): readonly DispatchRule[] =>
   config.dispatchRules.map((rule) => ({
@@ -52,7 +71,7 @@ export const dispatchRulesOf = (config: Config): readonly DispatchRule[] =>
     numbers: rule.numbers,
     trunks: (rule.trunks ?? config.trunks.map((trunk) => trunk.name)).map(trunkId),
     ...(rule.callers === undefined ? {} : { callers: rule.callers }),
-    destination: destinationOf(rule),
+    destination: destinationOf(rule, numberPlanOf(config)),
   }));
 
 /** The numbers of the menu as a dispatch rule, for finding and for conflicts; none without a menu. It leads to no room by itself. */
@@ -77,10 +96,12 @@ export const numberPlanOf = ({ numbering }: Config): NumberPlan => ({
 export const policyOptionsOf = ({ policy }: Config): PolicyOptions => ({
   rules: policy.rules,
   attemptsPerMinute: policy.attemptsPerMinute,
+  ...(policy.mayBeCalled === undefined ? {} : { mayBeCalled: policy.mayBeCalled }),
 });
 
 export const callOptionsOf = ({ calls, limits }: Config): Partial<CallOptions> => ({
   ringTimeoutMs: calls.ringTimeout.ms,
+  forwardAfterMs: calls.forwardAfter.ms,
   aloneHangupMs: calls.aloneTimeout.ms,
   waitingHangupMs: calls.waitingTimeout.ms,
   confirm: calls.confirm,

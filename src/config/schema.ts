@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { findConflicts } from "../calls/dispatch.ts";
 import { type CamelKeys, camelKeys } from "./camel-keys.ts";
-import { dispatchRulesOf, menuRuleOf } from "./domain.ts";
+import { dispatchRulesOf, menuRuleOf, numberIn, numberPlanOf } from "./domain.ts";
 import { appservice, bot, crypto, homeserver, rtc } from "./sections/matrix.ts";
 import { calls, limits, numbering, policy } from "./sections/dialling.ts";
 import { directory, dispatchRules } from "./sections/inbound.ts";
@@ -109,6 +109,16 @@ const dispatchMisfits = (config: Config): Misfit[] => {
   return [...unknown, ...conflicts];
 };
 
+const forwardMisfits = (config: Config): Misfit[] =>
+  config.dispatchRules.flatMap(({ forward }, index) =>
+    Object.entries(forward)
+      .filter(([, number]) => numberIn(number, numberPlanOf(config)) === undefined)
+      .map(([, number]) => ({
+        path: ["dispatch_rules", index, "forward"],
+        message: `expected numbers of the number plan (numbering), got ${JSON.stringify(number)}`,
+      })),
+  );
+
 const menuMisfits = (config: Config): Misfit[] => {
   const { menu, dispatchRules: rules } = config;
   const trunks = config.trunks.map((trunk) => trunk.name);
@@ -149,6 +159,7 @@ export const findMisfits = (config: Config): readonly Misfit[] => [
   ),
   ...engineMisfits(config),
   ...dispatchMisfits(config),
+  ...forwardMisfits(config),
   ...menuMisfits(config),
   ...tokenMisfits(config),
   ...listenerMisfits(config),

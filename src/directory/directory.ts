@@ -1,3 +1,4 @@
+import { type Forward, mapForward } from "../calls/forward.ts";
 import { GatewayError } from "../errors.ts";
 import { type UserId, userId } from "../ids.ts";
 import type { NumberPlan } from "../numbering/number-plan.ts";
@@ -9,6 +10,8 @@ import { readCsv, readYaml, type Written } from "./entries.ts";
 export interface Directory {
   nameOf(number: PhoneNumber): string | undefined;
   personOf(number: PhoneNumber): UserId | undefined;
+  /** Where calls to it go that its person does not take. */
+  forwardOf(number: PhoneNumber): Forward | undefined;
 }
 
 const LONGEST_NAME = 100;
@@ -17,6 +20,7 @@ const LONGEST_USER_ID = 255;
 interface Entry {
   readonly name?: string;
   readonly user?: UserId;
+  readonly forward?: Forward;
   readonly where: string;
 }
 
@@ -25,36 +29,58 @@ const safeName = (name: string): string => name.replace(/\p{C}/gu, "").slice(0, 
 const invalid = (source: string, where: string, words: string, cause?: unknown): GatewayError =>
   new GatewayError("CONFIG_INVALID", `${source}, ${where}: ${words}`, { cause });
 
-const canonical = ({ number, where }: Written, plan: NumberPlan, source: string): string => {
-  try {
-    return canonicalDigits(parseNumber(number, plan));
-  } catch (cause) {
-    throw invalid(source, where, `${JSON.stringify(number.slice(0, 40))} is not a phone number`, cause);
-  }
-};
+interface Reader {
+  readonly source: string;
+  /** Throws CONFIG_INVALID. */
+  readonly parse: (number: string, where: string) => PhoneNumber;
+}
 
-const entryOf = ({ name, user, where }: Written, source: string): Entry => {
+const createReader = (source: string, plan: NumberPlan): Reader => ({
+  source,
+  parse: (number, where) => {
+    try {
+      return parseNumber(number, plan);
+    } catch (cause) {
+      throw invalid(source, where, `${JSON.stringify(number.slice(0, 40))} is not a phone number`, cause);
+    }
+  },
+});
+
+const entryOf = (written: Written, reader: Reader): Entry => {
+  const { name, user, where } = written;
+  const { source } = reader;
+  const { no_answer: noAnswer, busy, declined } = written;
+  const forward = mapForward({ noAnswer, busy, declined }, (number: string) => reader.parse(number, where));
+  const isForwarded = Object.keys(forward).length > 0;
+  if (isForwarded && user === undefined) throw invalid(source, where, "only calls to a user go on to somebody else");
   if (name === undefined && user === undefined) throw invalid(source, where, "expected a name or a user");
   if (user !== undefined && (!/^@[^:\s]*:[^\s]+$/.test(user) || user.length > LONGEST_USER_ID)) {
     throw invalid(source, where, "expected a Matrix user, such as @alice:example.org");
   }
   const shown = safeName(name ?? "");
-  return { where, ...(shown === "" ? {} : { name: shown }), ...(user === undefined ? {} : { user: userId(user) }) };
+  return {
+    where,
+    ...(shown === "" ? {} : { name: shown }),
+    ...(user === undefined ? {} : { user: userId(user) }),
+    ...(isForwarded ? { forward } : {}),
+  };
 };
 
 /** Throws CONFIG_INVALID naming line and column of the entry that is wrong. `source`: for that message. */
 export const createDirectory = (text: string, source: string, plan: NumberPlan): Directory => {
   const reading = /\.csv$/i.test(source) ? readCsv(text) : readYaml(text);
   if ("problem" in reading) throw new GatewayError("CONFIG_INVALID", `${source}, ${reading.problem}`);
+  const reader = createReader(source, plan);
   const entries = new Map<string, Entry>();
   for (const written of reading.entries) {
-    const digits = canonical(written, plan, source);
+    const digits = canonicalDigits(reader.parse(written.number, written.where));
     const earlier = entries.get(digits);
     if (earlier !== undefined) throw invalid(source, written.where, `this number is there already: ${earlier.where}`);
-    entries.set(digits, entryOf(written, source));
+    entries.set(digits, entryOf(written, reader));
   }
   return {
     nameOf: (number) => entries.get(canonicalDigits(number))?.name,
     personOf: (number) => entries.get(canonicalDigits(number))?.user,
+    forwardOf: (number) => entries.get(canonicalDigits(number))?.forward,
   };
 };

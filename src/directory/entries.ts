@@ -5,13 +5,24 @@ export interface Written {
   readonly number: string;
   readonly name?: string;
   readonly user?: string;
+  /** Numbers that calls go on to. */
+  readonly no_answer?: string;
+  readonly busy?: string;
+  readonly declined?: string;
   /** `line 3, column 5`. */
   readonly where: string;
 }
 
 export type Reading = { readonly entries: readonly Written[] } | { readonly problem: string };
 
-const KEYS: ReadonlySet<string> = new Set(["number", "name", "user"]);
+const KEYS: readonly string[] = ["number", "name", "user", "no_answer", "busy", "declined"];
+const EXPECTED = `${KEYS.slice(0, -1).join(", ")} or ${KEYS.at(-1)}`;
+
+/** Without what is empty. */
+const filled = (fields: Readonly<Record<string, string | undefined>>): Readonly<Record<string, string>> =>
+  Object.fromEntries(
+    Object.entries(fields).filter((field): field is [string, string] => field[1] !== undefined && field[1] !== ""),
+  );
 
 /** The fields of one CSV line; undefined when a quote does not end. Between fields a comma or, as spreadsheets in Europe write it, a semicolon. */
 const fieldsOf = (line: string): readonly string[] | undefined => {
@@ -26,16 +37,15 @@ const fieldsOf = (line: string): readonly string[] | undefined => {
 };
 
 const fromFields = (fields: readonly string[], where: string): Written => {
-  const [number = "", ...all] = fields;
-  const rest = all.filter((field) => field !== "");
-  const last = rest.at(-1);
+  const [number = "", ...rest] = fields;
   // Without quotes a name may hold a comma; a user id never does.
-  const user = last?.startsWith("@") === true ? last : undefined;
-  const name = (user === undefined ? rest : rest.slice(0, -1)).join(", ");
-  return { number, where, ...(name === "" ? {} : { name }), ...(user === undefined ? {} : { user }) };
+  const at = rest.findIndex((field) => field.startsWith("@"));
+  const [user, noAnswer, busy, declined] = at === -1 ? [] : rest.slice(at);
+  const name = (at === -1 ? rest : rest.slice(0, at)).filter((field) => field !== "").join(", ");
+  return { ...filled({ name, user, no_answer: noAnswer, busy, declined }), number, where };
 };
 
-/** `number,name` or `number,name,user` in each line, with or without quotes and a first line of headings. */
+/** `number,name`, or that with `user,no_answer,busy,declined` behind, in each line, with or without quotes and a first line of headings. */
 export const readCsv = (text: string): Reading => {
   const entries: Written[] = [];
   for (const [index, line] of text.split(/\r?\n/).entries()) {
@@ -48,7 +58,7 @@ export const readCsv = (text: string): Reading => {
   return { entries };
 };
 
-/** A list of `number`, `name` and `user`. */
+/** A list of entries with these keys. */
 export const readYaml = (text: string): Reading => {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines });
@@ -70,18 +80,13 @@ export const readYaml = (text: string): Reading => {
     for (const { key, value } of item.items) {
       const name = isScalar(key) ? String(key.value) : "";
       const where = startOf(key);
-      if (!KEYS.has(name)) return { problem: `${where}: expected number, name or user, got ${JSON.stringify(name)}` };
+      if (!KEYS.includes(name)) return { problem: `${where}: expected ${EXPECTED}, got ${JSON.stringify(name)}` };
       if (!isScalar(value) || value.value === null) return { problem: `${where}: ${name} is empty` };
       // As it is written: a number without quotes may have lost its zeros otherwise.
       fields[name] = (value.source ?? "").trim();
     }
-    const { number = "", name, user } = fields;
-    entries.push({
-      number,
-      where: startOf(item),
-      ...(name === undefined || name === "" ? {} : { name }),
-      ...(user === undefined || user === "" ? {} : { user }),
-    });
+    const { number = "", ...rest } = fields;
+    entries.push({ ...filled(rest), number, where: startOf(item) });
   }
   return { entries };
 };

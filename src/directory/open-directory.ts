@@ -21,7 +21,7 @@ export interface DirectoryFile {
 /** Polled, not watched: editors replace files, and folders of containers and shares tell of nothing. */
 const POLL_MS = 2000;
 
-const NOBODY: Directory = { nameOf: () => undefined, personOf: () => undefined };
+const NOBODY: Directory = { nameOf: () => undefined, personOf: () => undefined, forwardOf: () => undefined };
 
 /**
  * The directory in its file, read again whenever that changes; while the file has an error, which is logged, the state before stays in force.
@@ -67,6 +67,7 @@ export const openDirectory = async ({ file, plan, log, pollMs = POLL_MS }: Direc
   return {
     nameOf: (number) => current.nameOf(number),
     personOf: (number) => current.personOf(number),
+    forwardOf: (number) => current.forwardOf(number),
     close: () => clearInterval(timer),
   };
 };

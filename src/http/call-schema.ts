@@ -74,6 +74,11 @@ export const callSchema = z.strictObject({
   number_class: z.enum([...NUMBER_CLASSES, "anonymous"]),
   name: z.string().nullable().meta({ description: "What the room sees of an inbound caller in place of the number." }),
   person: z.string().nullable().meta({ description: "Matrix user of a one-to-one call; null for a conference." }),
+  forwarded_to: z.string().nullable().meta({ description: "The person did not take it: the number it went on to." }),
+  forwarded_from: z.string().nullable().meta({
+    description:
+      "Dialled for this caller, whom the user in `added_by` did not take; in no room. Null for all other calls.",
+  }),
   direction: z.enum(["outbound", "inbound"]).meta({ description: "`inbound`: the phone called us." }),
   state: z.enum(CALL_STATES),
   outcome: z.enum(OUTCOMES).nullable().meta({ description: "How it ended; null while it runs." }),
@@ -155,6 +160,8 @@ export const callBody = (record: CallRecord): CallBody => ({
   number_class: record.number.class,
   name: record.name ?? null,
   person: record.person ?? null,
+  forwarded_to: record.forwardedTo === undefined ? null : canonicalDigits(record.forwardedTo),
+  forwarded_from: record.forwardedFrom === undefined ? null : canonicalDigits(record.forwardedFrom),
   direction: record.direction,
   state: record.state,
   outcome: record.outcome ?? null,

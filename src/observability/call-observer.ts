@@ -28,13 +28,13 @@ export const createCallObserver = ({ metrics, log, nowMs = Date.now }: CallObser
   };
 
   return {
-    transition: (record) => {
+    transition: (record, _event, trunk) => {
       const left = stateLeft(record);
       const atMs = nowMs();
       if (left.state !== record.state) metrics.callStage(left.state, Math.max(0, atMs - left.sinceMs) / 1000);
       if (record.state === "ended") {
         running.delete(record.callId);
-        metrics.callEnded(record.direction, record.outcome ?? "internal");
+        metrics.callEnded(record.direction, record.outcome ?? "internal", trunk);
       } else if (left.state !== record.state || !running.has(record.callId))
         running.set(record.callId, { state: record.state, sinceMs: atMs });
     },

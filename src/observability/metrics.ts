@@ -1,6 +1,7 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom-client";
 import type { Outcome } from "../calls/outcome.ts";
 import type { AudioDirection, CallRecord, CallStateName } from "../calls/ports.ts";
+import type { TrunkId } from "../ids.ts";
 
 type Direction = CallRecord["direction"];
 
@@ -35,7 +36,7 @@ const callMetrics = (register: Registry) => {
     labelNames: ["direction"],
     registers: [register],
   });
-  const ended = counter("calls_ended_total", "Calls that ended, by outcome", ["direction", "outcome"]);
+  const ended = counter("calls_ended_total", "Calls that ended, by outcome", ["direction", "outcome", "trunk"]);
   const stage = histogramIn(register)("call_stage_seconds", "Time calls spent in a state", ["stage"], STAGE_BUCKETS_S);
   const signal = counter("call_audio_signal_seconds_total", "Audible audio of ended calls", ["direction"]);
   const silence = counter("call_audio_silence_seconds_total", "Silent audio of ended calls", ["direction"]);
@@ -48,9 +49,9 @@ const callMetrics = (register: Registry) => {
   active.set({ direction: "inbound" }, 0);
   return {
     callStarted: (direction: Direction) => active.inc({ direction }),
-    callEnded: (direction: Direction, outcome: Outcome) => {
+    callEnded: (direction: Direction, outcome: Outcome, trunk: TrunkId) => {
       active.dec({ direction });
-      ended.inc({ direction, outcome });
+      ended.inc({ direction, outcome, trunk });
     },
     callStage: (name: CallStateName, seconds: number) => stage.observe({ stage: name }, seconds),
     callSilent: (direction: AudioDirection) => silent.inc({ direction }),

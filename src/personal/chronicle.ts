@@ -53,9 +53,9 @@ export const createChronicle = ({ write, chatWith, log }: ChronicleDeps): Chroni
         lines.set(callId, settle(write({ room, ghost }, callLine(record))));
       if (record.state === "ended") void finish(record);
     },
-    missed: ({ person, ghost, name, outcome }) => {
+    missed: ({ person, ghost, name, ...call }) => {
       const told = async (): Promise<string> =>
-        write({ room: await chatWith({ ghost, name }, person), ghost }, callLine({ direction: "inbound", outcome }));
+        write({ room: await chatWith({ ghost, name }, person), ghost }, callLine({ direction: "inbound", ...call }));
       void settle(told());
     },
   };

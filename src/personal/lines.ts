@@ -1,5 +1,6 @@
 import { type Outcome, OUTCOME_FACTS } from "../calls/outcome.ts";
 import type { CallRecord } from "../calls/ports.ts";
+import { formatNumber, maskNumber } from "../numbering/format.ts";
 
 /** `45 s`, `12 min`, `1 h 5 min`. */
 export const duration = (ms: number): string => {
@@ -12,11 +13,23 @@ export const duration = (ms: number): string => {
 /** What a caller who was not answered is told is nothing to the one who missed the call. */
 const UNANSWERED: ReadonlySet<Outcome> = new Set(["cancelled", "no-answer", "unreachable"]);
 
-type LineFacts = Pick<CallRecord, "direction" | "outcome" | "answeredAtMs" | "endedAtMs">;
+type LineFacts = Pick<
+  CallRecord,
+  "direction" | "outcome" | "answeredAtMs" | "endedAtMs" | "forwardedTo" | "forwardedFrom"
+>;
 
 /** The one line of a one-to-one call in its chat: while they talk (no outcome yet), and when it is over. */
-export const callLine = ({ direction, outcome, answeredAtMs, endedAtMs }: LineFacts): string => {
-  const call = direction === "inbound" ? "Incoming call" : "Outgoing call";
+export const callLine = ({ forwardedTo, ...call }: LineFacts): string => {
+  const line = lineOf(call);
+  if (forwardedTo === undefined) return line;
+  // Whoever reads the chat need not learn a number outside from it.
+  const number = forwardedTo.kind === "extension" ? formatNumber(forwardedTo) : maskNumber(forwardedTo);
+  return `${line.slice(0, -1)}, forwarded to ${number}.`;
+};
+
+const lineOf = ({ direction, outcome, answeredAtMs, endedAtMs, forwardedFrom }: LineFacts): string => {
+  const made = forwardedFrom === undefined ? "Outgoing call" : "Forwarded call";
+  const call = direction === "inbound" ? "Incoming call" : made;
   if (outcome === undefined) return `${call}, answered. The telephone side is not end-to-end encrypted.`;
   if (answeredAtMs !== undefined) {
     const lasted = `${call}, ${duration((endedAtMs ?? answeredAtMs) - answeredAtMs)}`;
@@ -25,5 +38,6 @@ export const callLine = ({ direction, outcome, answeredAtMs, endedAtMs }: LineFa
   if (direction === "outbound") return `${call}: ${OUTCOME_FACTS[outcome].words}.`;
   if (outcome === "declined") return "Incoming call, declined.";
   if (outcome === "busy") return "Missed call: you were in another call.";
+  if (outcome === "not-permitted") return "Missed call: phones may not call you.";
   return UNANSWERED.has(outcome) ? "Missed call." : `Missed call: ${OUTCOME_FACTS[outcome].words}.`;
 };

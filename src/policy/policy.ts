@@ -24,6 +24,8 @@ export interface PolicyOptions {
   readonly rules: readonly PolicyRule[];
   /** Attempts of one user or token in any 60 s, allowed or not. Default 6. */
   readonly attemptsPerMinute?: number;
+  /** Matrix users whom phones may ring, written as in rules. Absent: those of servers that are known. */
+  readonly mayBeCalled?: readonly string[];
 }
 
 export interface Policy extends PolicyPort {
@@ -95,7 +97,14 @@ export const createPolicy = ({
     // The server of a user pattern; a pattern without one, such as `*`, names every server.
     ...(rule.users ?? []).map((user) => (user.includes(":") ? user.slice(user.indexOf(":") + 1) : "*")),
   ]);
+  const permits: Policy["permits"] = (subject, number) =>
+    options.rules.some((rule) => namesSubject(rule, subject) && namesNumber(rule, number));
+  const isKnownServer: Policy["isKnownServer"] = (server) => server === ownServer || matchesAny(serverPatterns, server);
   return {
+    permits,
+    isKnownServer,
+    mayBeCalled: (user) =>
+      options.mayBeCalled === undefined ? isKnownServer(serverOf(user)) : matchesAny(options.mayBeCalled, user),
     authorize: (subject, number) => {
       const waitMs = limit.attempt(keyOf(subject));
       if (waitMs > 0) {
@@ -105,10 +114,8 @@ export const createPolicy = ({
           { retryable: true },
         );
       }
-      const allowed = options.rules.some((rule) => namesSubject(rule, subject) && namesNumber(rule, number));
-      if (!allowed) throw refusal(number);
+      if (!permits(subject, number)) throw refusal(number);
     },
-    isKnownServer: (server) => server === ownServer || matchesAny(serverPatterns, server),
     isDiallable: (number) =>
       options.rules.some(
         ({ users = [], servers = [], ...rule }) => users.length + servers.length > 0 && namesNumber(rule, number),

@@ -34,13 +34,27 @@ export const createSipRouter = (engineOfTrunk: ReadonlyMap<TrunkId, SipPort>): S
 
     accept: (request, onFact) => {
       const { legId } = request;
-      const engine = offered.get(legId) ?? engineOf(legId);
+      const engine = offered.get(legId) ?? engineOfLeg.get(legId);
       offered.delete(legId);
+      if (engine === undefined) {
+        // It hung up while it was forwarded.
+        const cause = { text: "the caller has hung up" };
+        queueMicrotask(() => onFact({ type: "leg.ended", outcome: "cancelled", cause, tryNextTrunk: false }));
+        return;
+      }
       engineOfLeg.set(legId, engine);
       engine.accept(request, forgetAtEnd(legId, engine, onFact));
     },
 
     answer: async (leg) => engineOf(leg).answer(leg),
+
+    connect: async (caller, called) => {
+      const engine = engineOf(caller);
+      if (engine.connect === undefined || engineOf(called) !== engine) {
+        throw new GatewayError("BAD_REQUEST", "These trunks cannot be connected with each other.");
+      }
+      await engine.connect(caller, called);
+    },
 
     dial: (request, onFact) => {
       const { legId, trunkId } = request;

@@ -56,6 +56,8 @@ const row = z.object({
   ended_at_ms: z.number().nullable(),
   name: z.string().nullable(),
   person: z.string().transform(userId).nullable(),
+  forwarded_to: json.pipe(number).nullable(),
+  forwarded_from: json.pipe(number).nullable(),
 });
 
 const recordOf = (value: unknown): CallRecord => {
@@ -72,6 +74,8 @@ const recordOf = (value: unknown): CallRecord => {
     createdAtMs: call.created_at_ms,
     ...(call.person === null ? {} : { person: call.person }),
     ...(call.name === null ? {} : { name: call.name }),
+    ...(call.forwarded_to === null ? {} : { forwardedTo: call.forwarded_to }),
+    ...(call.forwarded_from === null ? {} : { forwardedFrom: call.forwarded_from }),
     ...(call.outcome === null ? {} : { outcome: call.outcome }),
     ...(call.cause === null ? {} : { cause: call.cause }),
     ...(call.answered_at_ms === null ? {} : { answeredAtMs: call.answered_at_ms }),
@@ -105,14 +109,17 @@ const conditionsOf = (filter: CallFilter): readonly Condition[] => {
   return conditions.flatMap((condition) => (condition === undefined ? [] : [condition]));
 };
 
+const jsonOf = (value: object | undefined): string | null => (value === undefined ? null : JSON.stringify(value));
+
 /** Calls, running and ended. Numbers are kept in clear: the history of calls is made of them. */
 export const createCallStore = (database: DatabaseSync): StoredCalls => {
   const save = database.prepare(`
     INSERT INTO calls VALUES (
-      :callId, :legId, :direction, :roomId, :ghost, :number, :subject, :state, :outcome, :cause, :createdAtMs, :answeredAtMs, :endedAtMs, :name, :person
+      :callId, :legId, :direction, :roomId, :ghost, :number, :subject, :state, :outcome, :cause, :createdAtMs, :answeredAtMs, :endedAtMs, :name, :person,
+      :forwardedTo, :forwardedFrom
     ) ON CONFLICT (call_id) DO UPDATE SET
       leg_id = excluded.leg_id, state = excluded.state, outcome = excluded.outcome, cause = excluded.cause,
-      answered_at_ms = excluded.answered_at_ms, ended_at_ms = excluded.ended_at_ms`);
+      answered_at_ms = excluded.answered_at_ms, ended_at_ms = excluded.ended_at_ms, forwarded_to = excluded.forwarded_to`);
   const open = database.prepare("SELECT * FROM calls WHERE state <> 'ended' ORDER BY created_at_ms, rowid");
   const forget = database.prepare("DELETE FROM calls WHERE state = 'ended' AND ended_at_ms < ?");
   const one = database.prepare("SELECT * FROM calls WHERE call_id = ?");
@@ -128,12 +135,14 @@ export const createCallStore = (database: DatabaseSync): StoredCalls => {
         subject: JSON.stringify(record.subject),
         state: record.state,
         outcome: record.outcome ?? null,
-        cause: record.cause === undefined ? null : JSON.stringify(record.cause),
+        cause: jsonOf(record.cause),
         createdAtMs: record.createdAtMs,
         answeredAtMs: record.answeredAtMs ?? null,
         endedAtMs: record.endedAtMs ?? null,
         name: record.name ?? null,
         person: record.person ?? null,
+        forwardedTo: jsonOf(record.forwardedTo),
+        forwardedFrom: jsonOf(record.forwardedFrom),
       });
     },
     loadOpen: () => open.all().map(recordOf),

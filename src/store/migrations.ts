@@ -66,4 +66,9 @@ export const MIGRATIONS: readonly string[] = [
   ) STRICT;
   CREATE INDEX chats_by_pair ON chats (ghost, user_id);
   `,
+  // 5: calls to a person that went on to somebody else
+  `
+  ALTER TABLE calls ADD COLUMN forwarded_to TEXT;
+  ALTER TABLE calls ADD COLUMN forwarded_from TEXT;
+  `,
 ];

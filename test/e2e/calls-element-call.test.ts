@@ -1,5 +1,7 @@
 // A phone among people in the real Element Call, in both of its modes and in both kinds of rooms: what they see and what all of them hear.
+import { readFile } from "node:fs/promises";
 import { afterAll, afterEach, beforeAll, expect, test } from "@jest/globals";
+import { parse } from "yaml";
 
 import { TONES_HZ } from "../../deploy/lab/audio/tone.ts";
 import {
@@ -8,6 +10,7 @@ import {
   startElementCallHost,
 } from "../../deploy/lab/element-call/host.ts";
 import { type ElementCallMember, joinElementCall, openElementCall } from "../../deploy/lab/element-call/member.ts";
+import { OUTSIDE_NUMBERS } from "../../deploy/lab/outside-world.ts";
 import { startPhoneChat } from "../../deploy/lab/phone-chat.ts";
 import { allHear, type Ear, memberEar, phoneEar, phoneRecorded, staysDeaf } from "../support/e2e/audio.ts";
 import { declineRing, untilNobodyCalls, waitForRing } from "../support/e2e/chats.ts";
@@ -202,12 +205,34 @@ test(
 );
 
 test(
-  "a phone calls a person: declined, given up, and accepted in Element Call",
+  "where the trunk wants it, a person hears what a number says before it answers",
+  async () => {
+    const { lab, alice } = scene;
+    const { trunks } = parse(await readFile(lab.gateway.configFile, "utf8")) as { trunks: [{ asterisk: object }] };
+    const [trunk] = trunks;
+    const hears = { ...trunk, asterisk: { ...trunk.asterisk, early_media: "answer" } };
+    await lab.gateway.reconfigure({ trunks: [hears] });
+    const ghost = lab.gateway.ghost(OUTSIDE_NUMBERS.earlyMedia);
+    const roomId = await startPhoneChat(lab.homeserver, alice, ghost, { encrypted: true });
+    await using atAlice = await scene.join(alice, roomId, TONES_HZ.alice);
+    await memberEar(atAlice, ghost).hear(TONES_HZ.outside);
+    // Nobody has answered.
+    const [call] = await scene.calls(roomId);
+    expect(call).toMatchObject({ state: "alerting", answered_at: null });
+    await atAlice.leave();
+    expect(await scene.waitForEnd(call!.call_id)).toMatchObject({ outcome: "cancelled" });
+  },
+  TIMEOUT_MS,
+);
+
+test(
+  "a phone calls a person: declined and forwarded, given up, and accepted in Element Call",
   async () => {
     const { lab, bob } = scene;
     const phone = lab.phones["1001"];
     const ghost = lab.gateway.ghost("1001");
-    await lab.gateway.reconfigure({ dispatch_rules: [{ name: "bob", numbers: ["2002"], user: bob.userId }] });
+    const forward = { declined: OUTSIDE_NUMBERS.answersAtOnce };
+    await lab.gateway.reconfigure({ dispatch_rules: [{ name: "bob", numbers: ["2002"], user: bob.userId, forward }] });
 
     // Nobody would hear it ring.
     await phone.dial("2002");
@@ -223,7 +248,13 @@ test(
     );
     const ring = await waitForRing(scene, roomId, ghost, bob);
     await declineRing(scene, roomId, ring, bob);
-    await phone.waitForClosed();
+    // The number that bob wants tried then: the two are connected in Asterisk.
+    await phone.waitForEstablished();
+    await phoneEar(phone).hear(TONES_HZ.outside);
+    const [forwarded] = await scene.calls(roomId);
+    expect(forwarded).toMatchObject({ state: "active", number: forward.declined, forwarded_from: "1001" });
+    await phone.hangup();
+    expect(await scene.waitForEnd(forwarded!.call_id)).toMatchObject({ outcome: "completed" });
     await phone.dial("2002");
     await scene.waitForState(roomId, "alerting");
     await phone.hangup();
@@ -255,7 +286,9 @@ test(
       [phoneEar(other), phone.toneHz],
     ]);
     await scene.waitForState(roomId, "ended");
-    expect((await scene.calls(roomId)).map(({ outcome }) => outcome)).toEqual(["transferred", "cancelled", "declined"]);
+    const ended = await scene.calls(roomId);
+    expect(ended.map(({ outcome }) => outcome)).toEqual(["transferred", "cancelled", "completed", "declined"]);
+    expect(ended.at(-1)).toMatchObject({ forwarded_to: forward.declined });
     await atBob.waitForMessage(({ sender, body }) => sender === ghost && /Incoming call, \d+ s\./.test(body));
     expect(await roomMembership(lab, roomId, ghost, bob)).toBe("join");
   },

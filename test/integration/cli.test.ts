@@ -36,8 +36,8 @@ describe("call", () => {
     await call("add", "--room", "!room:example.org", "+33140506070");
     await call("hangup", "call-1");
     expect((await call("export")).out.split("\n")).toEqual([
-      "call_id,created_at,answered_at,ended_at,duration_s,direction,number,number_class,person,room_id,added_by,outcome,sip_status,q850",
-      "call-1,2026-11-21T10:45:00.000Z,,2026-11-21T10:45:05.000Z,,outbound,+33140506070,national,,!room:example.org,crm,cancelled,487,",
+      "call_id,created_at,answered_at,ended_at,duration_s,direction,number,number_class,person,room_id,added_by,outcome,sip_status,q850,forwarded_to,forwarded_from",
+      "call-1,2026-11-21T10:45:00.000Z,,2026-11-21T10:45:05.000Z,,outbound,+33140506070,national,,!room:example.org,crm,cancelled,487,,,",
     ]);
     const [line, ...more] = (await call("export", "--format", "jsonl", "--since", "2026-01-01T00:00:00Z")).out.split(
       "\n",

@@ -27,6 +27,8 @@ describe("calls", () => {
       number_class: "national",
       name: null,
       person: null,
+      forwarded_to: null,
+      forwarded_from: null,
       direction: "outbound",
       state: "alerting",
       outcome: null,

@@ -66,6 +66,7 @@ export type OperationName =
   | "publish"
   | "exchangeKeys"
   | "answer"
+  | "connect"
   | "ring"
   | "renewAccess"
   | "renewMedia"
@@ -274,6 +275,12 @@ export const createFakeWorld = ({ mode }: { readonly mode: "auto" | "manual" }):
         },
         answer: (leg) =>
           operation("answer", () => accepted.findLast(({ legId }) => legId === leg)?.fact({ type: "leg.answered" })),
+        connect: (caller, called) => {
+          calls.push(`connect ${caller} ${called}`);
+          return operation("connect", () =>
+            accepted.findLast(({ legId }) => legId === caller)?.fact({ type: "leg.answered" }),
+          );
+        },
         hangup: (leg, outcome) => {
           hangups.push({ legId: leg, outcome });
           return operation("hangup", removeFrom(legs, leg));

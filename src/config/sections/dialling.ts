@@ -46,7 +46,8 @@ export const numbering = z.strictObject({
   ),
 });
 
-const subjects = (what: string) => z.array(pattern(/^[^\s,]+$/, what)).default([]);
+const subjectList = (what: string) => z.array(pattern(/^[^\s,]+$/, what));
+const subjects = (what: string) => subjectList(what).default([]);
 
 const rule = z
   .strictObject({
@@ -90,6 +91,11 @@ export const policy = z
       z.array(rule).default([]),
       "A number may be dialled when one rule allows it. Without rules nobody can dial anything.",
     ),
+    may_be_called: key(
+      z.exactOptional(subjectList("a Matrix user, such as @alice:example.org")),
+      "Matrix users whom phones may ring where `dispatch_rules` or the directory say so; * stands for anything. Others: 403. Default: users of our own server and of those that rules name.",
+      { example: ["@*:example.org"] },
+    ),
     attempts_per_minute: key(
       wholeNumber(1, 1000).default(6),
       "Attempts of one user or token in a minute, allowed or not.",
@@ -114,6 +120,10 @@ export const calls = z
     ring_timeout: key(
       duration("5s", "5m").prefault("60s"),
       "How long a phone rings. livekit-sip trunks ring for 75s at most.",
+    ),
+    forward_after: key(
+      duration("5s", "5m").prefault("20s"),
+      "How long a person is rung whose calls go on to somebody else when nobody answers. The PBX gives a call up after a time of its own.",
     ),
     alone_timeout: key(
       duration("1s", "1h").prefault("60s"),

@@ -27,6 +27,19 @@ export const trunkInbound = z
   })
   .prefault({});
 
+/** Numbers are checked with the number plan (schema.ts). */
+const forward = z
+  .strictObject({
+    no_answer: key(
+      z.exactOptional(dialable()),
+      "When nobody answers within `calls.forward_after`, or nobody can be rung.",
+      { example: "1002" },
+    ),
+    busy: key(z.exactOptional(dialable()), "When they are in another call of the gateway.", { example: "1002" }),
+    declined: key(z.exactOptional(dialable()), "When they decline.", { example: "1002" }),
+  })
+  .prefault({});
+
 const dispatchRule = z
   .strictObject({
     name: key(
@@ -59,9 +72,17 @@ const dispatchRule = z
       "Matrix user who is rung instead, in a chat of the caller's user with them. Numbers of many people: `directory`.",
       { example: "@bob:example.org" },
     ),
+    forward: key(
+      forward,
+      "Where calls go on that the user does not take: an extension of another person, or a number that the user may dial (`asterisk` trunks only), such as a voicemail. Once; the next person's own forwarding does not count.",
+    ),
   })
   .refine((rule) => (rule.room === undefined) !== (rule.user === undefined), {
     error: "expected either room or user",
+  })
+  .refine((rule) => rule.user !== undefined || Object.keys(rule.forward).length === 0, {
+    error: "expected user: only calls to one go on to somebody else",
+    path: ["forward"],
   });
 
 export const dispatchRules = z.array(dispatchRule).default([]);
@@ -70,7 +91,7 @@ export const directory = z
   .strictObject({
     file: key(
       z.exactOptional(text("a file name")),
-      "Names of phones and the Matrix users whom calls to a number ring: YAML (a list of `number`, `name`, `user`) or CSV (`number,name,user`). Read again when it changes; while it has an error, the state before stays in force.",
+      "Names of phones and the Matrix users whom calls to a number ring: YAML (a list of `number`, `name`, `user`, and for a user `no_answer`, `busy`, `declined`: see `dispatch_rules[].forward`) or CSV (`number,name,user,no_answer,busy,declined`). Read again when it changes; while it has an error, the state before stays in force.",
       { example: "directory.yaml", path: true },
     ),
   })

@@ -96,6 +96,10 @@ const asteriskTrunk = z.strictObject({
         oneOf(["alaw", "ulaw", "slin16"]).default("alaw"),
         "Codec between Asterisk and the gateway: the one of the trunk, so that nothing is transcoded; slin16 for G.722.",
       ),
+      early_media: key(
+        oneOf(["ignore", "answer"]).default("ignore"),
+        "What a called number says before it answers (183). answer: a person who calls it hears that, and Element Call shows the call as picked up from then on; ignore: Element Call rings.",
+      ),
     }),
     "For `engine: asterisk`.",
   ),

@@ -47,7 +47,10 @@ export interface AppserviceDeps {
   readonly hsToken: string;
   readonly botDisplayName: string;
   readonly numberPlan: NumberPlan;
-  readonly policy: PolicyPort & { isKnownServer(server: string): boolean; isDiallable(number: PhoneNumber): boolean };
+  readonly policy: Pick<PolicyPort, "authorize"> & {
+    isKnownServer(server: string): boolean;
+    isDiallable(number: PhoneNumber): boolean;
+  };
   /** Rooms that phones can dial, and the numbers they dial, as people read them; absent: there are none. */
   readonly dialin?: { readonly conferences: Conferences; readonly numbers: readonly string[] };
   readonly sayAsGhost: (call: CallId, room: RoomId, text: string) => Promise<void>;

@@ -140,8 +140,7 @@ export const createCommands = (deps: CommandsDeps): ((message: CommandMessage) =
   };
 
   const phoneIn = (room: RoomId, number: string | undefined, verb: string): CallRecord => {
-    const running = calls.inRoom(room).filter((call) => call.state !== "ending" && call.state !== "ended");
-    return findPhone(running, number, { plan: numberPlan, verb, none: NO_PHONE });
+    return findPhone(calls.inRoom(room), number, { plan: numberPlan, verb, none: NO_PHONE });
   };
 
   const hangup = async (room: RoomId, sender: UserId, number: string | undefined): Promise<string> => {

@@ -15,7 +15,7 @@ import { errorWords } from "./words.ts";
 export interface InvitesDeps {
   readonly namespace: Namespace;
   readonly numberPlan: NumberPlan;
-  readonly policy: PolicyPort & { isKnownServer(server: string): boolean };
+  readonly policy: Pick<PolicyPort, "authorize"> & { isKnownServer(server: string): boolean };
   readonly calls: Pick<CallService, "add" | "ghostInvited">;
   readonly users: Users;
   readonly membership: Membership;

@@ -106,10 +106,9 @@ export const createAsteriskEngine = (
 
   const onEvent = (event: AriEvent): void => {
     if (event.type === "ApplicationReplaced") return;
-    const channel = channelOf(event);
-    const owned = ownedName(options.app, channel.id);
-    if (owned !== undefined) return legs.get(owned.leg)?.handle(event);
-    inbound.handle(event, channel.id);
+    const { id } = channelOf(event);
+    const owned = ownedName(options.app, id);
+    return owned === undefined ? inbound.handle(event, id) : legs.get(owned.leg)?.handle(event);
   };
 
   const released = (legId: LegId, leg: Leg, clean: boolean): void => {
@@ -135,6 +134,7 @@ export const createAsteriskEngine = (
     trunks: options.trunks,
     log,
     addLeg: addInboundLeg,
+    bridgeOf: (legId) => liveLeg(legs, legId).bridge,
     reject: (channel) => ari.hangup(channel, CALL_REJECTED),
   });
 

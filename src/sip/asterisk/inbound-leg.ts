@@ -23,13 +23,14 @@ export interface InboundLegDeps {
 
 export interface InboundLeg extends Leg {
   accept(request: AcceptRequest, onFact: (fact: LegFact) => void): void;
-  /** Rejects with MEDIA_FAILED. */
-  answer(): Promise<void>;
+  /** The phone then is in its own bridge, or in this one. Rejects with MEDIA_FAILED. */
+  answer(bridge?: string): Promise<void>;
 }
 
 interface State {
   onFact?: (fact: LegFact) => void;
   maxDurationMs: number;
+  withoutAudio: boolean;
   answeredAtMs?: number;
   /** Who asked for the hang-up, and with which cause. */
   hangup?: { readonly isOurs: boolean; readonly cause: number | undefined };
@@ -59,7 +60,7 @@ export const createInboundLeg = ({
   onReleased,
   unusedMediaLimitMs,
 }: InboundLegDeps): InboundLeg => {
-  const state: State = { maxDurationMs: 0 };
+  const state: State = { maxDurationMs: 0, withoutAudio: false };
   const ending = createLegEnding({
     legId,
     resources,
@@ -78,13 +79,17 @@ export const createInboundLeg = ({
 
   const prepare = async (): Promise<void> => {
     const longest = String(Math.ceil((LONGEST_RING_MS + state.maxDurationMs) / 1000));
-    await Promise.all([resources.ring({ "TIMEOUT(absolute)": longest }), media.offer()]);
+    await Promise.all([
+      resources.ring({ "TIMEOUT(absolute)": longest }),
+      ...(state.withoutAudio ? [] : [media.offer()]),
+    ]);
   };
 
   return {
-    accept: ({ maxDurationMs }, onFact) => {
+    accept: ({ maxDurationMs, withoutAudio = false }, onFact) => {
       state.onFact = onFact;
       state.maxDurationMs = maxDurationMs;
+      state.withoutAudio = withoutAudio;
       // Facts never arrive before accept() has returned.
       queueMicrotask(() => {
         const ended = ending.ended();
@@ -93,11 +98,11 @@ export const createInboundLeg = ({
       });
     },
 
-    answer: async () => {
+    answer: async (bridge) => {
       const message = "The caller has hung up";
       if (isEnding()) throw new GatewayError("MEDIA_FAILED", message);
       try {
-        await resources.answerPhone();
+        await resources.answerPhone(bridge);
       } catch (cause) {
         throw new GatewayError("MEDIA_FAILED", isEnding() ? message : "Asterisk did not answer the call", { cause });
       }
@@ -105,6 +110,7 @@ export const createInboundLeg = ({
       tell({ type: "leg.answered" });
     },
 
+    bridge: resources.bridge,
     hangup: ending.hangup,
     dialled: () => ending.ended() === undefined,
     eventsLost: () => {},

@@ -12,6 +12,8 @@ export interface InboundDeps {
   readonly trunks: AsteriskEngineOptions["trunks"];
   readonly log: Log;
   readonly addLeg: (call: IncomingCall, channel: string) => InboundLeg;
+  /** Where the phone of any leg is. Throws MEDIA_FAILED. */
+  readonly bridgeOf: (leg: LegId) => string;
   /** For calls that nobody takes. */
   readonly reject: (channel: string) => Promise<unknown>;
 }
@@ -28,7 +30,7 @@ export const guarded =
   };
 
 /** The calls that came to us. */
-export const createInbound = ({ trunks, log, addLeg, reject }: InboundDeps) => {
+export const createInbound = ({ trunks, log, addLeg, bridgeOf, reject }: InboundDeps) => {
   const legs = new Map<LegId, InboundLeg>();
   let onIncoming: ((call: IncomingCall) => void) | undefined;
 
@@ -53,16 +55,19 @@ export const createInbound = ({ trunks, log, addLeg, reject }: InboundDeps) => {
     queueMicrotask(() => tell({ type: "leg.ended", outcome: "cancelled", cause, tryNextTrunk: false }));
   };
 
-  const port: Pick<SipPort, "onIncoming" | "accept" | "answer"> = {
+  const answer = async (legId: LegId, bridge?: string): Promise<void> => {
+    const leg = legs.get(legId);
+    if (leg === undefined) throw new GatewayError("MEDIA_FAILED", "The caller has hung up");
+    await leg.answer(bridge);
+  };
+
+  const port: Pick<SipPort, "onIncoming" | "accept" | "answer" | "connect"> = {
     onIncoming: (listener) => {
       onIncoming = listener;
     },
     accept,
-    answer: async (legId) => {
-      const leg = legs.get(legId);
-      if (leg === undefined) throw new GatewayError("MEDIA_FAILED", "The caller has hung up");
-      await leg.answer();
-    },
+    answer: (legId) => answer(legId),
+    connect: async (caller, called) => answer(caller, bridgeOf(called)),
   };
 
   return {

@@ -63,9 +63,9 @@ export const createLegResources = ({ ari, app, leg, mediaUrl, phone: caller, ...
     }
   };
 
-  const join = async (channel: string): Promise<void> => {
+  const join = async (channel: string, into = names.bridge): Promise<void> => {
     await bridge;
-    await insist(() => ari.addToBridge(names.bridge, channel));
+    await insist(() => ari.addToBridge(into, channel));
   };
 
   const hangupMedia = async (channel: string): Promise<void> => {
@@ -90,7 +90,7 @@ export const createLegResources = ({ ari, app, leg, mediaUrl, phone: caller, ...
     bridge: names.bridge,
     isMedia: (channel: string): boolean => mediaChannels.has(channel),
     forgetMedia: (channel: string): boolean => mediaChannels.delete(channel),
-    joinMedia: join,
+    joinMedia: (channel: string): Promise<void> => join(channel),
 
     createPhone: async (endpoint: string, variables: Readonly<Record<string, string>>): Promise<void> => {
       const formats = codec === "slin16" ? "g722,alaw,ulaw" : codec;
@@ -125,10 +125,10 @@ export const createLegResources = ({ ari, app, leg, mediaUrl, phone: caller, ...
       return true;
     },
 
-    /** 200, and the phone joins the bridge. */
-    answerPhone: async (): Promise<void> => {
+    /** 200, and the phone joins the bridge, or that of another leg. */
+    answerPhone: async (into?: string): Promise<void> => {
       await ari.answer(names.phone);
-      await join(names.phone);
+      await join(names.phone, into);
     },
 
     /** Final status for a call that came to us. False when it is gone. */

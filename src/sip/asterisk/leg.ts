@@ -35,6 +35,8 @@ export interface Leg {
   press(keys: string): Promise<void>;
   /** Rejects with TRUNK_UNAVAILABLE. */
   transfer(dialString: string): Promise<void>;
+  /** Where its phone is, for another phone to join it. */
+  readonly bridge: string;
   /** Events do not come any more. */
   eventsLost(): void;
   dialled(): boolean;
@@ -86,7 +88,7 @@ export const createLeg = (request: DialRequest, deps: LegDeps): OutboundLeg => {
 
   const progress = createLegProgress({
     maxDurationMs: request.maxDurationMs,
-    joined: () => joined.then(matchCodec),
+    joined: () => (request.withoutAudio === true ? joined : joined.then(matchCodec)),
     tell,
     onStasisStart: entered.resolve,
     onGone: (how) => void ending.end(how),
@@ -121,6 +123,7 @@ export const createLeg = (request: DialRequest, deps: LegDeps): OutboundLeg => {
       await ending.untilGone();
       giveUp("trunk-failed", error);
     });
+    if (request.withoutAudio === true) return;
     try {
       await media.offer();
     } catch (error) {
@@ -135,6 +138,7 @@ export const createLeg = (request: DialRequest, deps: LegDeps): OutboundLeg => {
 
   return {
     dial,
+    bridge: resources.bridge,
     hangup: ending.hangup,
     catchUp,
     dialled: () => inviteSent && ending.ended() === undefined,

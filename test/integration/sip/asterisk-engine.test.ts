@@ -153,9 +153,11 @@ test("a desk phone that refuses is declined or busy, after it rang", async () =>
   expect(["busy", "declined"]).toContain(ended.outcome);
 });
 
-test("early media is progress, not an answer, and cancelling it frees everything", async () => {
+test("early media is progress, not an answer, it can be heard, and cancelling it frees everything", async () => {
   const leg = dialLeg(engine, OUTSIDE_NUMBERS.earlyMedia);
+  const audio = await connectAudio((await leg.until("leg.mediaReady")).media, OUR_TONE_HZ);
   await leg.until("leg.progress");
+  expectTone(dominantFrequency(await audio.hear(ONE_SECOND), 8000).frequencyHz, TONES_HZ.outside);
   await engine.hangup(leg.id, "cancelled");
   expect(await leg.until("leg.ended")).toMatchObject({ outcome: "cancelled", tryNextTrunk: false });
   expect(leg.types()).not.toContain("leg.answered");

@@ -9,6 +9,7 @@ import { dominantFrequency } from "../../../deploy/lab/audio/analysis.ts";
 import { TONES_HZ } from "../../../deploy/lab/audio/tone.ts";
 import { hearInWav } from "../../../deploy/lab/audio/wav-hearing.ts";
 import { type Lab, startLab } from "../../../deploy/lab/lab.ts";
+import { OUTSIDE_NUMBERS } from "../../../deploy/lab/outside-world.ts";
 import type { LabPhone } from "../../../deploy/lab/phones/phone.ts";
 import { OUTCOME_FACTS, type Outcome } from "../../../src/calls/outcome.ts";
 import type { IncomingCall, LegFact } from "../../../src/calls/ports.ts";
@@ -257,6 +258,30 @@ test.each(ways)(
     await expectNothingHeld(lab.trunkPeer);
     await phone.hangup();
     await other.waitForClosed();
+  },
+);
+
+test.each(["the caller", "the number"])(
+  "a call that went on to a number is connected with it, until %s hangs up",
+  async (who) => {
+    const call = await dial("8500");
+    const refused = accept(call);
+    await refused.until("leg.mediaReady");
+    const withoutAudio = { maxDurationMs: 60_000, withoutAudio: true } as const;
+    const ends = new EventTarget();
+    engine.accept({ legId: call.legId, ...withoutAudio }, ({ type }) => ends.dispatchEvent(new Event(type)));
+    const ended = once(ends, "leg.ended", { signal: AbortSignal.timeout(10_000) });
+    const number = dialLeg(engine, OUTSIDE_NUMBERS.answersAtOnce, { trunkId: trunkId("pbx"), ...withoutAudio });
+    await number.until("leg.answered");
+    expect(phone.state).toBe("calling");
+    await engine.connect?.(call.legId, number.id);
+    await phone.waitForEstablished();
+    await hearInWav(() => phone.heardWav(), TONES_HZ.outside, { withinMs: 5000 });
+    if (who === "the caller") await phone.hangup();
+    else await engine.hangup(call.legId, "completed");
+    await ended;
+    await engine.hangup(number.id, "completed");
+    expect(number.types()).toEqual(["leg.answered", "leg.ended"]);
   },
 );
 

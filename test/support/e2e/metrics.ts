@@ -2,16 +2,17 @@ import type { Lab } from "../../../deploy/lab/lab.ts";
 
 const PREFIX = "mrtc_sip_gateway_";
 
-/** Value of one series of the gateway's metrics; 0 when it does not exist yet. Labels in the order in which the gateway writes them. */
+/** Sum of the series of one of the gateway's metrics that have these labels; 0 when there is none yet. */
 export const metric = async (
   lab: Lab,
   name: string,
   labels: Readonly<Record<string, string>> = {},
 ): Promise<number> => {
   const pairs = Object.entries(labels).map(([key, value]) => `${key}="${value}"`);
-  const series = `${PREFIX}${name}${pairs.length === 0 ? "" : `{${pairs.join(",")}}`} `;
-  const line = (await lab.gateway.metrics()).split("\n").find((one) => one.startsWith(series));
-  return line === undefined ? 0 : Number(line.slice(series.length));
+  const series = (await lab.gateway.metrics())
+    .split("\n")
+    .filter((line) => /^[^{ ]*/.exec(line)?.[0] === PREFIX + name && pairs.every((pair) => line.includes(pair)));
+  return series.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(" "))), 0);
 };
 
 /** Calls that ended so. */

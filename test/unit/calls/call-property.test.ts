@@ -5,7 +5,7 @@ import { type Call, DEFAULT_CALL_OPTIONS } from "../../../src/calls/call.ts";
 import type { CallRecord, LegFact, MediaFact, RtcFact } from "../../../src/calls/ports.ts";
 import type { CallEvent } from "../../../src/calls/states.ts";
 import { createFakeWorld, type FakeWorld, LEG_MEDIA, quietLog } from "../../support/fake-ports.ts";
-import { newCall, newInboundCall, newPersonalCall } from "./fixtures.ts";
+import { newCall, newInboundCall, newPersonalCall, NUMBER } from "./fixtures.ts";
 
 const legEnded = (tryNextTrunk: boolean): LegFact => ({ type: "leg.ended", outcome: "busy", cause: {}, tryNextTrunk });
 
@@ -142,7 +142,18 @@ test.each([
   ["outbound, to be confirmed,", (): Call => ({ ...newCall(3), confirmation: "wanted" })],
   ["inbound", () => newInboundCall()],
   ["outbound one-to-one", () => newPersonalCall("outbound")],
+  [
+    "outbound one-to-one, with early media,",
+    (): Call => {
+      const call = newPersonalCall("outbound");
+      return { ...call, targets: call.targets.map((target) => ({ ...target, earlyMedia: "answer" as const })) };
+    },
+  ],
   ["inbound one-to-one", () => newPersonalCall("inbound")],
+  [
+    "forwarded one-to-one",
+    (): Call => ({ ...newPersonalCall("inbound"), forward: { noAnswer: NUMBER, declined: NUMBER } }),
+  ],
 ] as const)(
   "whatever happens, in whatever order, a shut-down %s call ends and leaves nothing",
   async (_way, create) => {
@@ -157,6 +168,8 @@ test.each([
           log: quietLog,
           isFirstPhone: () => true,
           admit: async () => ({ isLive: true, isEmpty: false, needsInvite: true }),
+          // Whoever takes the leg over hangs it up.
+          forward: ({ legId }) => void world.ports.sip.hangup(legId, "no-answer"),
         });
         actor.post({ type: "call.start" });
         for (const next of moves) {

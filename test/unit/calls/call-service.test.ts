@@ -204,7 +204,12 @@ describe("start and stop of the gateway", () => {
     if (left === undefined) throw new Error("nothing was saved");
     world.ports.store.save({ ...left, callId: callId("crashed"), legId: legId("crashed-1"), ghost, state: "active" });
     world.ports.sip.dial({ ...world.dialled[0]!.request, legId: legId("orphan-1") }, () => undefined);
+    const number = { ...left, callId: callId("forwarded"), legId: legId("forwarded-1"), forwardedFrom: left.number };
+    world.ports.store.save({ ...number, ghost: ghostUserId("@tel_1002:example.org"), state: "active" });
     await calls.recoverCalls();
+    expect(calls.get(callId("forwarded"))).toMatchObject({ state: "ended", outcome: "shutdown" });
+    // It has no ghost in the room.
+    expect(world.calls.filter((name) => name.startsWith("cleanUp"))).toHaveLength(1);
     expect(calls.get(callId("crashed"))).toMatchObject({ state: "ended", outcome: "shutdown" });
     expect(world.calls).toContain(`cleanUp ${ghost} ${ROOM}`);
     expect(await world.ports.sip.listLegs()).toEqual([world.dialled[0]?.request.legId]);

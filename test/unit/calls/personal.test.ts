@@ -5,7 +5,7 @@ import type { IncomingCall, RtcFact } from "../../../src/calls/ports.ts";
 import { GatewayError } from "../../../src/errors.ts";
 import { ghostUserId, legId, trunkId } from "../../../src/ids.ts";
 import { ALICE, aRoomView, type FakeWorld, LEG_MEDIA } from "../../support/fake-ports.ts";
-import { add, alice, answered, bob, BOB, CHAT, CLOSED, codeOf, setUp, somePeople } from "./service-fixtures.ts";
+import { add, alice, answered, bob, BOB, CHAT, CLOSED, codeOf, setUp, somePeople, trunk } from "./service-fixtures.ts";
 
 const GHOST = ghostUserId("@tel_+33140506070:example.org");
 const call = { ...add, roomId: CHAT, via: "chat" } as const;
@@ -50,6 +50,39 @@ describe("a person calls a number", () => {
     await world.flush();
     expect(world.saved.at(-1)).toMatchObject({ state: "active", person: ALICE });
     expect(world.open().memberships).toBe(1);
+  });
+
+  const early = async (earlyMedia?: "answer") => {
+    const { world, calls } = setUp({ trunks: [{ ...trunk("first"), ...(earlyMedia && { earlyMedia }) }] });
+    world.setRoom(async () => chat);
+    await calls.add(call);
+    await world.flush();
+    world.dialled[0]?.fact({ type: "leg.mediaReady", media: LEG_MEDIA });
+    world.dialled[0]?.fact({ type: "leg.progress" });
+    await world.flush();
+    return world;
+  };
+
+  test("what a number says before it answers is heard where the trunk wants it: for Element Call that is the answer", async () => {
+    expect((await early()).calls).not.toContain("publish");
+    const world = await early("answer");
+    expect(world.calls.filter((name) => ["publish", "bridge"].includes(name))).toEqual(["publish", "bridge"]);
+    expect(world.saved.at(-1)).toMatchObject({ state: "alerting" });
+    world.dialled[0]?.fact({ type: "leg.progress" });
+    world.dialled[0]?.fact({ type: "leg.answered" });
+    await world.flush();
+    expect(world.calls.filter((name) => name === "publish")).toHaveLength(1);
+    expect(world.saved.at(-1)).toMatchObject({ state: "active" });
+  });
+
+  test("an announcement without an answer ends the call as what it was", async () => {
+    const world = await early("answer");
+    const cause = { sipStatus: 404 };
+    world.dialled[0]?.fact({ type: "leg.ended", outcome: "invalid-number", cause, tryNextTrunk: false });
+    await world.flush();
+    expect(world.saved.at(-1)).toMatchObject({ state: "ended", outcome: "invalid-number" });
+    expect(world.saved.at(-1)?.answeredAtMs).toBeUndefined();
+    expect(world.open()).toEqual(CLOSED);
   });
 
   test("an answer before the ghost is ready waits for it", async () => {

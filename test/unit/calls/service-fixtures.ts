@@ -13,7 +13,7 @@ export const alice: Subject = { kind: "user", userId: ALICE };
 export const bob: Subject = { kind: "user", userId: BOB };
 export const add: AddPhone = { roomId: ROOM, number: "+33140506070", subject: alice, via: "command" };
 
-const trunk = (id: string): Trunk => ({
+export const trunk = (id: string): Trunk => ({
   id: trunkId(id),
   engine: "asterisk",
   routes: [{ class: "national" }, { class: "internal" }],
@@ -27,6 +27,7 @@ export const CHAT = roomId("!chat:example.org");
 /** Bob has number 1500 and can be rung. */
 export const somePeople = (changes: Partial<PersonPort> = {}): PersonPort => ({
   personOf: (number) => (canonicalDigits(number) === "1500" ? BOB : undefined),
+  forwardOf: () => undefined,
   chatWith: async () => CHAT,
   hasDevice: async () => true,
   missed: () => undefined,

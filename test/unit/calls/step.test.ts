@@ -117,7 +117,7 @@ keypad               .       .        =          =      .      .
 rtc.renewed          .       =        =          =      .      .
 media.joined         .       =        =          =      =      =
 media.attached       .       =        =          =      =      =
-media.bridged        .       .        ac         =      .      .
+media.bridged        .       =        ac         =      .      .
 media.flowing        .       .        .          =      .      .
 media.silent         .       .        .          =      .      .
 media.legLost        .       =        =          =      .      .

@@ -19,6 +19,7 @@ describe("values", () => {
     });
     expect(config.calls).toEqual({
       ringTimeout: { ms: 60_000 },
+      forwardAfter: { ms: 20_000 },
       aloneTimeout: { ms: 60_000 },
       waitingTimeout: { ms: 600_000 },
       confirm: "none",

@@ -66,6 +66,7 @@ test("trunks, number plan and policy in the words of the domain", () => {
   expect(numberPlanOf(config)).toEqual({ country: "FR", extensionPatterns: ["1XXX"], outsideLinePrefix: "0" });
   expect(callOptionsOf(config)).toEqual({
     ringTimeoutMs: 60_000,
+    forwardAfterMs: 20_000,
     aloneHangupMs: 60_000,
     waitingHangupMs: 600_000,
     confirm: "none",

@@ -43,13 +43,30 @@ test.each([
   expect(directory.personOf(of("1001"))).toBeUndefined();
 });
 
+test.each([
+  ["d.yaml", '- {number: "1002", user: "@bob:example.org", no_answer: "1003", busy: "01 40 50 60 70"}'],
+  ["d.csv", "1002,Bob,@bob:example.org,1003,0140506070"],
+  ["e.csv", '1002;;@bob:example.org;1003;"01 40 50 60 70";'],
+])("%s says where calls go on that a person does not take", (file, text) => {
+  const directory = createDirectory(text, file, plan);
+  expect(directory.forwardOf(parseNumber("1002", plan))).toEqual({
+    noAnswer: parseNumber("1003", plan),
+    busy: parseNumber("+33140506070", plan),
+  });
+  expect(directory.forwardOf(parseNumber("1003", plan))).toBeUndefined();
+});
+
 test("control characters do not get into a name", () => {
   expect(nameIn('- {number: "1001", name: "Re\\u0007ception\\n"}', "d.yaml", "1001")).toBe("Reception");
 });
 
 test.each([
   ["d.yaml", "- number: 1001", "d.yaml, line 1, column 3: expected a name or a user"],
-  ["d.yaml", "- number: 1001\n  nam: X", 'line 2, column 3: expected number, name or user, got "nam"'],
+  [
+    "d.yaml",
+    "- number: 1001\n  nam: X",
+    'line 2, column 3: expected number, name, user, no_answer, busy or declined, got "nam"',
+  ],
   ["d.yaml", "- {number: 1001, name: X}\n- {number: [", "line 2"],
   [
     "d.yaml",
@@ -57,6 +74,8 @@ test.each([
     "line 2, column 3: this number is there already: line 1",
   ],
   ["d.yaml", "- {number: 1001, user: bob}", "expected a Matrix user"],
+  ["d.yaml", "- {number: 1001, name: X, busy: 1002}", "line 1, column 3: only calls to a user go on"],
+  ["d.csv", "1001,X,@bob:example.org,nobody", 'line 1, column 1: "nobody" is not a phone number'],
   ["d.yaml", "- just words", "line 1, column 3: expected an entry"],
   ["d.yaml", "a: b", "expected a list"],
   ["d.yaml", "- {number: nobody, name: X}", '"nobody" is not a phone number'],

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "@jest/globals";
 import type { CallRecord, CallStateName } from "../../../src/calls/ports.ts";
-import { callId, type E164, ghostUserId, legId, roomId } from "../../../src/ids.ts";
+import { callId, type E164, ghostUserId, legId, roomId, trunkId } from "../../../src/ids.ts";
 import type { Log, LogFields } from "../../../src/log.ts";
 import { createCallObserver } from "../../../src/observability/call-observer.ts";
 import { createMetrics } from "../../../src/observability/metrics.ts";
@@ -18,6 +18,8 @@ const recordingLog = (): { readonly log: Log; readonly lines: (readonly [string,
   };
   return { log, lines };
 };
+
+const TRUNK = trunkId("xivo");
 
 const call = (state: CallStateName, change: Partial<CallRecord> = {}): CallRecord => ({
   callId: callId("c1"),
@@ -44,17 +46,17 @@ describe("calls", () => {
     const observer = createCallObserver({ metrics, log: recordingLog().log, nowMs: () => nowMs });
     expect(await sample(metrics, 'calls_active{direction="outbound"}')).toBe(0);
     nowMs = 1100;
-    observer.transition(call("alerting"), "call.start");
+    observer.transition(call("alerting"), "call.start", TRUNK);
     expect(await sample(metrics, 'calls_active{direction="outbound"}')).toBe(1);
     nowMs = 4100;
-    observer.transition(call("connecting"), "leg.answered");
+    observer.transition(call("connecting"), "leg.answered", TRUNK);
     nowMs = 4200;
-    observer.transition(call("active"), "media.bridged");
+    observer.transition(call("active"), "media.bridged", TRUNK);
     nowMs = 64_200;
-    observer.transition(call("ending"), "leg.ended");
-    observer.transition(call("ended", { outcome: "completed" }), "released");
+    observer.transition(call("ending"), "leg.ended", TRUNK);
+    observer.transition(call("ended", { outcome: "completed" }), "released", TRUNK);
     expect(await sample(metrics, 'calls_active{direction="outbound"}')).toBe(0);
-    expect(await sample(metrics, 'calls_ended_total{direction="outbound",outcome="completed"}')).toBe(1);
+    expect(await sample(metrics, 'calls_ended_total{direction="outbound",outcome="completed",trunk="xivo"}')).toBe(1);
     expect(await sample(metrics, 'call_stage_seconds_sum{stage="routing"}')).toBeCloseTo(0.1);
     expect(await sample(metrics, 'call_stage_seconds_sum{stage="alerting"}')).toBeCloseTo(3);
     expect(await sample(metrics, 'call_stage_seconds_sum{stage="active"}')).toBeCloseTo(60);
@@ -63,8 +65,10 @@ describe("calls", () => {
   test("a call that fails at once is counted once and leaves nothing active", async () => {
     const metrics = createMetrics();
     const observer = createCallObserver({ metrics, log: recordingLog().log });
-    observer.transition(call("ended", { outcome: "trunk-failed" }), "leg.ended");
-    expect(await sample(metrics, 'calls_ended_total{direction="outbound",outcome="trunk-failed"}')).toBe(1);
+    observer.transition(call("ended", { outcome: "trunk-failed" }), "leg.ended", TRUNK);
+    expect(await sample(metrics, 'calls_ended_total{direction="outbound",outcome="trunk-failed",trunk="xivo"}')).toBe(
+      1,
+    );
     expect(await sample(metrics, 'calls_active{direction="outbound"}')).toBe(0);
   });
 

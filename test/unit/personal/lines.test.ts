@@ -1,6 +1,9 @@
 import { expect, test } from "@jest/globals";
+import { parseNumber } from "../../../src/numbering/parse.ts";
 import { callLine } from "../../../src/personal/lines.ts";
+import { NUMBER } from "../calls/fixtures.ts";
 
+const EXTENSION = parseNumber("1002", { country: "FR", extensionPatterns: ["1XXX"] });
 const times = { answeredAtMs: 1000, endedAtMs: 46_000 };
 
 test.each([
@@ -20,6 +23,13 @@ test.each([
   [{ direction: "inbound", outcome: "cancelled" }, "Missed call."],
   [{ direction: "inbound", outcome: "no-answer" }, "Missed call."],
   [{ direction: "inbound", outcome: "busy" }, "Missed call: you were in another call."],
+  [{ direction: "inbound", outcome: "not-permitted" }, "Missed call: phones may not call you."],
+  [{ direction: "inbound", outcome: "no-answer", forwardedTo: EXTENSION }, "Missed call, forwarded to 1002."],
+  [
+    { direction: "inbound", outcome: "busy", forwardedTo: NUMBER },
+    "Missed call: you were in another call, forwarded to +33*******70.",
+  ],
+  [{ direction: "outbound", outcome: "completed", forwardedFrom: NUMBER, ...times }, "Forwarded call, 45 s."],
   [{ direction: "inbound", outcome: "shutdown" }, "Missed call: the gateway is being stopped."],
 ] as const)("%j is written as %s", (facts, line) => {
   expect(callLine(facts)).toBe(line);

@@ -135,6 +135,26 @@ test("a call that an engine brings is accepted, answered and hung up at that eng
   await expect(router.answer(call.legId)).rejects.toThrow("The phone has hung up");
 });
 
+test("two legs are connected by the engine that has both; a leg that is gone is accepted as one that hung up", async () => {
+  const { a, router } = setUp();
+  const connected: LegId[][] = [];
+  a.port.connect = async (...legs) => void connected.push(legs);
+  router.dial(request(legId("l1"), "one"), () => {});
+  router.dial(request(legId("l2"), "two"), () => {});
+  router.dial(request(legId("l3"), "three"), () => {});
+  await router.connect?.(legId("l1"), legId("l2"));
+  expect(connected).toEqual([["l1", "l2"]]);
+  for (const [caller, called] of [
+    ["l1", "l3"],
+    ["l3", "l3"],
+  ] as const) {
+    await expect(router.connect?.(legId(caller), legId(called))).rejects.toThrow("cannot be connected");
+  }
+  const { promise, resolve } = Promise.withResolvers<LegFact>();
+  router.accept({ legId: legId("gone"), maxDurationMs: 1000 }, resolve);
+  expect(await promise).toMatchObject({ type: "leg.ended", outcome: "cancelled" });
+});
+
 test("a call that is refused is refused at the engine that brought it", async () => {
   const [one, other] = [recorder(), recorder()];
   const router = createSipRouter(

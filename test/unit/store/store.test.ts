@@ -64,6 +64,14 @@ const records: readonly [string, CallRecord][] = [
     }),
   ],
   [
+    "to a person that went on to a number, and that number's",
+    call("f", {
+      direction: "inbound",
+      forwardedTo: { kind: "extension", extension: "1002" as Extension, class: "internal" },
+      forwardedFrom: { kind: "anonymous", class: "anonymous" },
+    }),
+  ],
+  [
     "whose number has no country",
     call("d", { number: { kind: "e164", e164: "+8001234567" as E164, class: "international" } }),
   ],
