@@ -1,4 +1,5 @@
 import { expect, test } from "@jest/globals";
+import { isOver } from "../../../../src/calls/call.ts";
 import type { WaitingCaller } from "../../../../src/calls/moderation-ports.ts";
 import type { CallRecord } from "../../../../src/calls/ports.ts";
 import { GatewayError } from "../../../../src/errors.ts";
@@ -106,7 +107,7 @@ const worldWith = (
         if (found === undefined) throw new Error("unknown call");
         return found;
       },
-      inRoom: () => running,
+      inRoom: () => running.filter((one) => !isOver(one)),
       atDoor: () => waiting,
       list: () => [...running].reverse(),
       transfer: async (request) => void asked.push(request),
