@@ -15,6 +15,8 @@ export interface CallActor {
   record(): CallRecord;
   /** Way of the leg. */
   trunkId(): TrunkId;
+  /** It waits for somebody to join its call. */
+  hasMusic(): boolean;
   /** Resolves when the call is `ended`. */
   readonly ended: Promise<void>;
 }
@@ -96,5 +98,5 @@ export const createCallActor = ({
   };
 
   const runner = createEffectRunner({ ports, options, log: callLog, post, isFirstPhone, admit, forward });
-  return { post, record: () => call.record, trunkId: () => call.trunkId, ended };
+  return { post, record: () => call.record, trunkId: () => call.trunkId, hasMusic: () => call.hasMusic, ended };
 };

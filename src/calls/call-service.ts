@@ -23,6 +23,7 @@ import type { PersonPort } from "./person.ts";
 import type { AddPhone, CallRecord, CallService, PolicyPort, Subject } from "./ports.ts";
 import { recoverCalls } from "./recovery.ts";
 import { dialTargets, type Trunk, voiceFor } from "./trunk.ts";
+import { createWaiting } from "./waiting.ts";
 
 export interface CallServiceDeps extends CallPorts {
   readonly policy: PolicyPort;
@@ -161,6 +162,7 @@ export const createCallService = (deps: CallServiceDeps): Calls => {
         .filter((call) => call.roomId === room && call.forwardedFrom === undefined && !isOver(call)),
     get: (id) => registry.actor(id)?.record() ?? store.get(id),
     list: (filter) => store.list(filter),
+    waitingPhones: createWaiting(registry, door),
     ghostRemoved: (room, ghost, reason) => {
       door.ghostRemoved(room, ghost, reason);
       for (const actor of registry.ofGhost(room, ghost)) actor.post({ type: "rtc.removed", reason });

@@ -79,8 +79,8 @@ export const createDoor = ({ port, rooms, locks, registry, find, waitMs, clock, 
     if (answer === "refused") withdraw(one);
     one.answered(answer);
   };
-  const those = (room: RoomId, isMeant: (one: Waiting) => boolean): readonly Waiting[] =>
-    [...waiting.values()].filter((one) => one.caller.roomId === room && isMeant(one));
+  const those = (room: RoomId | undefined, isMeant: (one: Waiting) => boolean): readonly Waiting[] =>
+    [...waiting.values()].filter((one) => (room === undefined || one.caller.roomId === room) && isMeant(one));
 
   const ask = async (one: Waiting): Promise<void> => {
     const { roomId, ghost, name, legId } = one.caller;
@@ -122,7 +122,7 @@ export const createDoor = ({ port, rooms, locks, registry, find, waitMs, clock, 
       const { legId } = incoming;
       const { promise: answer, resolve } = Promise.withResolvers<DoorAnswer>();
       const one: Waiting = {
-        caller: { legId, roomId, ghost, number, name },
+        caller: { legId, roomId, ghost, number, name, sinceMs: clock.nowMs() },
         knocks,
         answered: resolve,
         cancelTimer: clock.after(waitMs, () => settle(one, "refused")),

@@ -30,8 +30,17 @@ export interface WaitingCaller {
   readonly number: PhoneNumber;
   /** As the room may see it. */
   readonly name: string;
+  /** Milliseconds since the epoch. */
+  readonly sinceMs: number;
   /** The message that announced it. */
   readonly announcement?: string;
+}
+
+/** A phone that waits: for a moderator who lets it in (then its call has not begun), or in its call for somebody to join. */
+export interface WaitingPhone extends Pick<WaitingCaller, "roomId" | "ghost" | "number" | "sinceMs"> {
+  readonly callId?: CallId;
+  readonly name?: string;
+  readonly waitsFor: "moderator" | "company";
 }
 
 /** Rooms into whose calls no further phone may come. Survives a restart. */
@@ -58,8 +67,8 @@ export interface Moderation {
   }): Promise<CallRecord>;
   /** Keeps further phones out of a room's call, or lets them in again. */
   lock(request: { readonly roomId: RoomId; readonly subject: Subject; readonly isLocked: boolean }): Promise<void>;
-  /** Callers who wait to be let into this room's call, oldest first. */
-  atDoor(room: RoomId): readonly WaitingCaller[];
+  /** Callers who wait to be let into this room's call, or any room's, oldest first. */
+  atDoor(room?: RoomId): readonly WaitingCaller[];
   /** Lets a waiting caller in, or sends it away. Rejects also with CALL_NOT_FOUND or BOT_CANNOT_INVITE. */
   answerDoor(request: {
     readonly roomId: RoomId;

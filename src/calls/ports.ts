@@ -7,7 +7,7 @@
 import type { E164, Extension, GhostUserId, LegId, RoomId, TrunkId, UserId, CallId } from "../ids.ts";
 import type { PhoneNumber } from "../numbering/phone-number.ts";
 import type { CallFilter } from "./call-store.ts";
-import type { Moderation, SyncedRooms } from "./moderation-ports.ts";
+import type { Moderation, SyncedRooms, WaitingPhone } from "./moderation-ports.ts";
 import type { Outcome } from "./outcome.ts";
 import type { Confirm, PromptName, Voice } from "./voice.ts";
 
@@ -192,8 +192,8 @@ export interface RtcPort {
   /** Writes the membership: from now on Element Call shows the tile. Resolves when the homeserver has it. */
   publish(call: CallId, options?: PublishMember): Promise<void>;
   /**
-   * Resolves when the ghost's media key has been sent to all members and one has been received from each of them, or after 2 s: from then on
-   * both sides can be heard. At once in a plain room.
+   * Resolves when the ghost's media key has been sent to all members and one has been received from each of them who is not muted, or after
+   * 2 s: from then on both sides can be heard. At once in a plain room.
    */
   keysExchanged(call: CallId): Promise<void>;
   /** Rings the clients of the person of a one-to-one call (MSC4075) for so long, once the membership is published. */
@@ -391,6 +391,8 @@ export interface CallService extends Moderation {
   inRoom(room: RoomId): readonly CallRecord[];
   get(call: CallId): CallRecord | undefined;
   list(filter: CallFilter): readonly CallRecord[];
+  /** Phones that wait now, in one room or in all, those that have waited longest first. */
+  waitingPhones(room?: RoomId): readonly WaitingPhone[];
   /** A ghost was kicked, banned, or its room upgraded, as seen by an appservice transaction. */
   ghostRemoved(room: RoomId, ghost: GhostUserId, reason: "kicked" | "banned" | "upgraded"): void;
   /** Refuses new calls, ends all running ones with `shutdown`, and resolves when they are gone or `graceMs` is over. */

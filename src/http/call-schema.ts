@@ -1,6 +1,7 @@
 /** What the API takes and gives; the OpenAPI document is made from these. */
 import { z } from "zod";
 import type { CallFilter } from "../calls/call-store.ts";
+import type { WaitingPhone } from "../calls/moderation-ports.ts";
 import { CONFIRM } from "../calls/voice.ts";
 import { OUTCOMES } from "../calls/outcome.ts";
 import type { CallRecord, Subject } from "../calls/ports.ts";
@@ -102,8 +103,25 @@ export const callSchema = z.strictObject({
   ended_at: timestamp("When it was over.").nullable(),
 });
 
+const waitingSchema = z.strictObject({
+  waits_for: z.enum(["moderator", "company"]).meta({
+    description: "`moderator`: to be let in, before its call begins; `company`: in its call, for somebody to join.",
+  }),
+  call_id: z.string().nullable().meta({ description: "Null before its call begins." }),
+  room_id: z.string(),
+  user_id: callSchema.shape.user_id,
+  number: callSchema.shape.number,
+  number_class: callSchema.shape.number_class,
+  name: callSchema.shape.name,
+  since: timestamp("Since when it waits."),
+});
+
 export const callListSchema = z.strictObject({
   calls: z.array(callSchema).meta({ description: "Newest first." }),
+  waiting: z.array(waitingSchema).meta({
+    description:
+      "Phones that wait now, of `room_id` or all; other filters and pages leave it as it is. The longest wait first.",
+  }),
   next: z.string().nullable().meta({ description: "For `after`, to get the next page; null on the last one." }),
 });
 
@@ -125,10 +143,18 @@ export const callFilterOf = (query: z.output<typeof listCallsSchema>): CallFilte
 };
 
 /** A page of calls as the API shows it. `found` may hold one more than the limit. */
-export const callListBody = (found: readonly CallRecord[], limit: number): z.output<typeof callListSchema> => {
+export const callListBody = (
+  found: readonly CallRecord[],
+  waiting: readonly WaitingPhone[],
+  limit: number,
+): z.output<typeof callListSchema> => {
   const page = found.slice(0, limit);
   const last = found.length > limit ? page.at(-1) : undefined;
-  return { calls: page.map(callBody), next: last === undefined ? null : `${last.createdAtMs}.${last.callId}` };
+  return {
+    calls: page.map(callBody),
+    waiting: waiting.map(waitingBody),
+    next: last === undefined ? null : `${last.createdAtMs}.${last.callId}`,
+  };
 };
 
 export const errorSchema = z.strictObject({
@@ -150,6 +176,17 @@ const addedBy = (subject: Subject): CallBody["added_by"] => {
       return { type: "trunk", name: subject.trunkId };
   }
 };
+
+const waitingBody = (phone: WaitingPhone): z.output<typeof waitingSchema> => ({
+  waits_for: phone.waitsFor,
+  call_id: phone.callId ?? null,
+  room_id: phone.roomId,
+  user_id: phone.ghost,
+  number: canonicalDigits(phone.number),
+  number_class: phone.number.class,
+  name: phone.name ?? null,
+  since: new Date(phone.sinceMs).toISOString(),
+});
 
 /** A call as the API shows it. */
 export const callBody = (record: CallRecord): CallBody => ({

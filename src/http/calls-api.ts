@@ -17,7 +17,7 @@ import { createIdempotency, idempotencyKeySchema, type IdempotencyStore } from "
 import { openApiDocument } from "./openapi.ts";
 
 export interface CallsApiDeps {
-  readonly calls: Pick<CallService, "add" | "get" | "list" | "hangup" | "press">;
+  readonly calls: Pick<CallService, "add" | "get" | "list" | "waitingPhones" | "hangup" | "press">;
   readonly tokens: readonly ApiToken[];
   readonly idempotencyStore: IdempotencyStore;
 }
@@ -80,7 +80,8 @@ export const createCallsApi = ({ calls, tokens, idempotencyStore }: CallsApiDeps
 
   router.get(`${BASE}/calls`, (request, response) => {
     const query = parse(listCallsSchema, request.query, "The query is wrong");
-    response.json(callListBody(calls.list(callFilterOf(query)), query.limit));
+    const filter = callFilterOf(query);
+    response.json(callListBody(calls.list(filter), calls.waitingPhones(filter.roomId), query.limit));
   });
 
   router.get(`${BASE}/calls/:id`, (request, response) => {

@@ -72,6 +72,24 @@ describe("calls", () => {
     expect((await api.request("GET", "/api/v1/calls?limit=3")).body["next"]).toBeNull();
   });
 
+  test("come with the phones that wait, of the room that is asked for", async () => {
+    await using api = await startApi();
+    const { body } = await api.request("GET", "/api/v1/calls");
+    const phone = {
+      room_id: "!board:example.org",
+      user_id: "@tel_1001:example.org",
+      number: "1001",
+      number_class: "internal",
+      since: "2026-11-21T11:00:00.000Z",
+    };
+    expect(body["waiting"]).toEqual([
+      { ...phone, waits_for: "moderator", call_id: null, name: "Front desk" },
+      { ...phone, waits_for: "company", call_id: "call-7", name: null },
+    ]);
+    const other = await api.request("GET", "/api/v1/calls?room_id=!other:example.org");
+    expect(other.body["waiting"]).toEqual([]);
+  });
+
   test("that are not there, or somebody else's", async () => {
     await using api = await startApi();
     await api.request("POST", "/api/v1/calls", { body: addCall });

@@ -1,7 +1,8 @@
 /** The API on a real socket, in front of a call service that keeps its calls in memory. */
 import type { AddPhone, CallRecord, CallService } from "../../src/calls/ports.ts";
 import { GatewayError } from "../../src/errors.ts";
-import { callId, type E164, ghostUserId, legId } from "../../src/ids.ts";
+import type { WaitingPhone } from "../../src/calls/moderation-ports.ts";
+import { callId, type E164, type Extension, ghostUserId, legId, roomId as toRoomId } from "../../src/ids.ts";
 import type { Log } from "../../src/log.ts";
 import { type ApiAppDeps, createApiApp, type Readiness } from "../../src/http/api-app.ts";
 import type { AnsweredRequest } from "../../src/http/base-app.ts";
@@ -19,7 +20,7 @@ export const silentLog = (): Log => {
   return log;
 };
 
-export interface FakeCalls extends Pick<CallService, "add" | "get" | "list" | "hangup" | "press"> {
+export interface FakeCalls extends Pick<CallService, "add" | "get" | "list" | "waitingPhones" | "hangup" | "press"> {
   readonly added: AddPhone[];
   /** Thrown by the next `add`. */
   failure: unknown;
@@ -64,6 +65,16 @@ export const fakeCalls = (): FakeCalls => {
         .reverse();
       const start = newestFirst.findIndex(({ callId }) => callId === after?.callId) + 1;
       return newestFirst.slice(start, start + limit);
+    },
+    waitingPhones: (room) => {
+      const phone = { ghost: ghostUserId("@tel_1001:example.org"), sinceMs: Date.UTC(2026, 10, 21, 11, 0) };
+      const number = { kind: "extension", extension: "1001" as Extension, class: "internal" } as const;
+      const roomId = toRoomId("!board:example.org");
+      const all: readonly WaitingPhone[] = [
+        { ...phone, number, roomId, name: "Front desk", waitsFor: "moderator" },
+        { ...phone, number, roomId, callId: callId("call-7"), waitsFor: "company" },
+      ];
+      return all.filter((one) => room === undefined || room === one.roomId);
     },
     hangup: async ({ callId: id, subject }) => {
       const record = records.get(id);

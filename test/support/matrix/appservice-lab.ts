@@ -82,6 +82,7 @@ const createFakeCalls = (serverName: string): FakeCalls => {
     inRoom: (room) => calls.running.filter((call) => call.roomId === room),
     get: (id) => calls.running.find((call) => call.callId === id),
     list: () => calls.running,
+    waitingPhones: () => [],
     moderate: async ({ callId: id }) => {
       const record = calls.running.find((call) => call.callId === id);
       if (record === undefined) throw new Error("no such call");

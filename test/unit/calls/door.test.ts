@@ -83,9 +83,8 @@ test("a ghost that may knock does so, and the room is told who waits", async () 
   const world = start();
   expect(await world.arrive()).toMatchObject({ roomId: ROOM, voice: { language: "fr" } });
   expect(world.asked).toEqual([`knock ${GHOST} ${NAME}`, `announce ${NAME}`]);
-  expect(world.door.atDoor(ROOM)).toEqual([
-    { legId: "in-1", roomId: ROOM, ghost: GHOST, number: NUMBER, name: NAME, announcement: "$asks" },
-  ]);
+  const caller = { legId: "in-1", roomId: ROOM, ghost: GHOST, number: NUMBER, name: NAME };
+  expect(world.door.atDoor(ROOM)).toEqual([{ ...caller, sinceMs: world.clock.nowMs(), announcement: "$asks" }]);
 });
 
 test("an invite by anybody in the room lets it in", async () => {

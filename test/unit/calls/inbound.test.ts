@@ -192,6 +192,16 @@ describe("nobody in the call", () => {
     expect(world.notices.map(({ kind }) => kind)).not.toContain("left-alone");
   });
 
+  test("it is listed as waiting until somebody joins", async () => {
+    const { world, calls } = await waiting();
+    const [{ callId, answeredAtMs }] = calls.inRoom(ROOM) as [CallRecord];
+    expect(calls.waitingPhones(ROOM)).toMatchObject([
+      { callId, roomId: ROOM, sinceMs: answeredAtMs, waitsFor: "company" },
+    ]);
+    world.prepared[0]?.fact({ type: "rtc.accompanied" });
+    expect(calls.waitingPhones()).toEqual([]);
+  });
+
   test("who joins ends the music and the waiting; who leaves again leaves it alone", async () => {
     const { world, calls } = await waiting();
     world.prepared[0]?.fact({ type: "rtc.accompanied" });
@@ -256,6 +266,8 @@ describe("the room it comes to", () => {
     expect(calls.approach(incoming())).toMatchObject({ roomId: ROOM });
     await world.flush();
     expect(calls.atDoor(ROOM)).toMatchObject([{ name: "1001", announcement: "$announcement of 1001" }]);
+    expect(calls.waitingPhones()).toMatchObject([{ roomId: ROOM, name: "1001", waitsFor: "moderator" }]);
+    expect(calls.waitingPhones(roomId("!other:example.org"))).toEqual([]);
     await calls.shutdown(0);
     expect(calls.approach(incoming({ legId: legId("in-2") }))).toBeUndefined();
   });

@@ -236,7 +236,7 @@ test("words of an unforeseen error stay in the log", async () => {
 
 test("list names those who wait as well", async () => {
   const { number, ghost } = call("+33612345678");
-  const waiting = [{ legId: legId("in"), roomId: ROOM, ghost, number, name: "+33*******78" }];
+  const waiting = [{ legId: legId("in"), roomId: ROOM, ghost, number, name: "+33*******78", sinceMs: 0 }];
   const world = worldWith([], undefined, waiting);
   await expect(world.say("!phone list")).resolves.toBe("+33*******78 waits to be let in");
 });

@@ -41,6 +41,7 @@ const WAITING: WaitingCaller = {
   number: parseNumber("+33687654321", PLAN),
   name: "+33*******21",
   announcement: "$asks",
+  sinceMs: 0,
 };
 
 /** Alice is the moderator, as the calls see it. */
