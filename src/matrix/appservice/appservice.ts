@@ -21,14 +21,8 @@ import { createDoor } from "./door.ts";
 import { createDoorReactions, createModeratorCommands } from "./moderator-commands.ts";
 import type { AppserviceEvent } from "./events.ts";
 import { createCommands } from "./commands.ts";
-import {
-  createDialinCommands,
-  DIALIN_EVENT,
-  type DialinCommandsDeps,
-  type DialinMessage,
-  dialinState,
-  noDialin,
-} from "./dialin-commands.ts";
+import { createDialinCommands, type DialinCommandsDeps, type DialinMessage, noDialin } from "./dialin-commands.ts";
+import { createFollowed } from "./followed.ts";
 import { createInvites } from "./invites.ts";
 import { createMembership } from "./membership.ts";
 import type { Namespace } from "./namespace.ts";
@@ -195,8 +189,7 @@ export const createAppservice = (deps: AppserviceDeps): Appservice => {
       botUserId,
       membership,
       conferences: deps.dialin?.conferences,
-      onFollowed: (room, conferenceId) =>
-        writeState(room, DIALIN_EVENT, dialinState(deps.dialin?.numbers, conferenceId)),
+      onFollowed: createFollowed({ bot, numbers: deps.dialin?.numbers ?? [], writeState, log }),
       log,
     });
     return createAppserviceRouter({

@@ -48,6 +48,8 @@ export interface Bot {
   isSyncing(): boolean;
   /** The synced room; undefined when the bot is not joined. */
   room(id: RoomId): Room | undefined;
+  /** Resolves when it has synced that it is in the room. Rejects with HOMESERVER_UNAVAILABLE. */
+  untilIn(room: RoomId, timeoutMs: number): Promise<void>;
   /** Sends a notice, encrypted where the room is; resolves with its id, or undefined when the bot is not in the room. Rejects with HOMESERVER_*. */
   say(room: RoomId, text: string): Promise<string | undefined>;
   /** Sends a notice to one person, encrypted, in a room of their own. Rejects with HOMESERVER_*. */
@@ -168,6 +170,23 @@ export const createBot = (deps: BotDeps): Bot => {
     }
   };
 
+  const untilIn = async (room: RoomId, timeoutMs: number): Promise<void> => {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const look = (): void => {
+      if (roomOf(room) !== undefined) resolve();
+    };
+    const tooLate = new GatewayError("HOMESERVER_UNAVAILABLE", "The bot does not hear of its own join");
+    const timer = setTimeout(reject, timeoutMs, tooLate);
+    client.on(ClientEvent.Sync, look);
+    look();
+    try {
+      await promise;
+    } finally {
+      clearTimeout(timer);
+      client.off(ClientEvent.Sync, look);
+    }
+  };
+
   const deleteOldDevices = async (): Promise<void> => {
     try {
       for (const old of await listDevices(homeserver, user))
@@ -208,6 +227,7 @@ export const createBot = (deps: BotDeps): Bot => {
       client.removeAllListeners();
       await deleteDevice(homeserver, user, device);
     },
+    untilIn,
     say,
     sayPrivately: async (person, text) => {
       const room = await directRoomWith(person);

@@ -16,10 +16,19 @@ export type DialinAction =
  */
 export const DIALIN_EVENT = "io.github.matrixrtc_sip_gateway.dialin";
 
-export const dialinState = (numbers: readonly string[] = [], conferenceId: ConferenceId): object => ({
+export const dialinState = (numbers: readonly string[], conferenceId: ConferenceId): object => ({
   numbers,
   conference_id: conferenceId,
 });
+
+/** How a room is dialled, in words. */
+export const dialinInvitation = (numbers: readonly string[], conferenceId: ConferenceId, pin?: string): string =>
+  [
+    "Phones can call this room:",
+    ...numbers,
+    `Room number: ${groupDigits(conferenceId)} #`,
+    ...(pin === undefined ? [] : [`PIN: ${groupDigits(pin)} #`]),
+  ].join("\n");
 
 export const DIALIN_HELP = [
   `!phone dialin on [${LANGUAGES.join("|")}]: gives this room a number and a PIN, so that phones can call it (moderators)`,
@@ -81,13 +90,7 @@ export const createDialinCommands = (deps: DialinCommandsDeps): ((message: Diali
     }
   };
 
-  const invitation = (conferenceId: ConferenceId, pin?: string): string =>
-    [
-      "Phones can call this room:",
-      ...numbers,
-      `Room number: ${groupDigits(conferenceId)} #`,
-      ...(pin === undefined ? [] : [`PIN: ${groupDigits(pin)} #`]),
-    ].join("\n");
+  const invitation = (conferenceId: ConferenceId, pin?: string): string => dialinInvitation(numbers, conferenceId, pin);
 
   /** In the room where it is encrypted, else in an encrypted chat with the moderator. */
   const handOver = async (

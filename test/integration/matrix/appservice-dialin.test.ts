@@ -131,11 +131,16 @@ test("a room that is upgraded keeps its number and PIN, as soon as the bot is in
     user: aliceUser,
     body: { new_version: "12" },
   });
+  await alice.room(next);
+  const told = alice.nextMessage(next, world.botId);
   await world.invite(next, world.botId, aliceUser);
   await synced(world.appservice.bot.client, () =>
     world.appservice.rooms.newestOf(roomId(room)) === next ? true : undefined,
   );
-  await alice.room(next);
+  const { body: words, encrypted } = await told;
+  expect(encrypted).toBe(true);
+  expect(words).toMatch(/^Phones can call this room:\n[^]*Room number: [\d ]+ #\n.*the PIN is the same\.$/);
+  expect(words).not.toMatch(/^PIN:/m);
   const again = await ask(next, "!phone dialin on");
   expect(again.body).toContain("The PIN stays as it is");
   await expect(world.isPinOf(next, pinIn(body))).resolves.toBe(true);
