@@ -229,14 +229,18 @@ const createMatrixSide = async (
   return { appservice, rtc };
 };
 
-const createMedia = ({ config, log, metrics }: Foundation, onLegKey: MediaPoolOptions["onLegKey"]): MediaPool =>
+const createMedia = (
+  { config, log, metrics }: Foundation,
+  heard: Pick<MediaPoolOptions, "onLegKey" | "onSpeakers">,
+): MediaPool =>
   createMediaPool({
-    onLegKey,
+    ...heard,
     log,
     maxCallsPerWorker: config.media.maxCallsPerWorker,
     maxJoinsPerWorker: config.media.recycleAfterJoins,
     sfuClient: config.media.sfuClient,
     g711As: config.media.g711As,
+    joinTones: config.media.joinTones,
     onWorkerLost: () => metrics.workerRestarted(),
     onCallEnded: (_call, stats) => {
       metrics.callAudio("fromPhone", stats.fromPhone);
@@ -291,7 +295,10 @@ export const startGateway = async (config: Config): Promise<Gateway> => {
     const health = createMatrixHealth({ homeserver, transports, botUserId, registrationId: REGISTRATION_ID });
     const hasDelayedEvents = await requireHomeserver(health, log);
 
-    const media = createMedia(foundation, (leg, digit) => engines.livekitSip?.pressed(leg, digit));
+    const media = createMedia(foundation, {
+      onLegKey: (leg, digit) => engines.livekitSip?.pressed(leg, digit),
+      onSpeakers: (call, identities) => rtc.setSpeakers(call, identities),
+    });
     undo.add(() => media.close());
     const engines = createEngines(foundation);
     undo.add(() => engines.close());

@@ -10,6 +10,7 @@ import { createListener } from "./listener.ts";
 import { createMixer } from "./mixer.ts";
 import { createPhone, type Phone } from "./phone.ts";
 import { createPhoneSfu, type G711As, type UsualCodec } from "./phone-sfu.ts";
+import type { ArrivalTone } from "./prompts.ts";
 import { createRoster } from "./roster.ts";
 import type { CreateSfuClient } from "./sfu/port.ts";
 import type { CallAudioStats } from "./stats.ts";
@@ -33,6 +34,10 @@ export interface Conference {
   setKey(callId: string, key: MediaKey): void;
   /** Identities of the conference's members as this call knows them: nobody else is heard. */
   setMembers(callId: string, identities: readonly string[]): void;
+  /** Members whose microphones are on, as the SFU says it to this call. */
+  speakers(callId: string): readonly string[];
+  /** Somebody has come into the conference or has left it: told to every phone. */
+  arrival(tone: ArrivalTone): void;
   leave(callId: string): Promise<void>;
   tick(): void;
   /** This process was stopped for a while: both directions of every phone go on at the present. */
@@ -132,6 +137,13 @@ export const createConference = (deps: ConferenceDeps): Conference => {
       if (!calls.has(callId)) return;
       roster.setMembers(callId, identities);
       listener.review();
+    },
+    speakers(callId) {
+      const tracks = calls.get(callId)?.phone.track.sfu?.remoteTracks() ?? [];
+      return [...new Set(tracks.flatMap(({ identity, muted }) => (muted ? [] : [identity])))];
+    },
+    arrival(tone) {
+      for (const { phone } of calls.values()) phone.arrival(tone);
     },
     async leave(callId) {
       const call = calls.get(callId);

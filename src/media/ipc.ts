@@ -10,6 +10,7 @@ import { LANGUAGES } from "../numbering/language.ts";
 import { spokenPromptNames } from "../dialin/spoken-prompts.ts";
 import { ERROR_CODES } from "../errors.ts";
 import { legId } from "../ids.ts";
+import { ARRIVAL_TONES } from "./prompts.ts";
 import { callAudioStatsSchema } from "./stats.ts";
 
 const legMedia = z.discriminatedUnion("kind", [
@@ -82,7 +83,10 @@ const key = z.object({
 
 const members = z.object({ type: z.literal("members"), callId: z.string(), identities: z.array(z.string()) });
 
-const toWorker = z.union([workerRequest, key, members, z.object({ type: z.literal("ping") })]);
+/** Told to the phones of a room. */
+const arrival = z.object({ type: z.literal("arrival"), roomId: z.string(), tone: z.enum(ARRIVAL_TONES) });
+
+const toWorker = z.union([workerRequest, key, members, arrival, z.object({ type: z.literal("ping") })]);
 export type ToWorker = z.infer<typeof toWorker>;
 
 const fact = z.discriminatedUnion("type", [
@@ -114,6 +118,8 @@ const fromWorker = z.discriminatedUnion("type", [
   z.object({ type: z.literal("lobbyFact"), callId: z.string(), fact: lobbyFact }),
   /** A key of a phone whose keys come with its audio. */
   z.object({ type: z.literal("legKey"), legId: z.string().transform(legId), digit: z.string().regex(/^[0-9A-D*#]$/) }),
+  /** Of a call that is not bridged yet: who can be heard at the SFU. */
+  z.object({ type: z.literal("speakers"), callId: z.string(), identities: z.array(z.string()) }),
   z.object({ type: z.literal("stats"), callId: z.string(), stats: callAudioStatsSchema }),
   z.object({
     type: z.literal("log"),

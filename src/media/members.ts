@@ -15,6 +15,8 @@ interface Phone {
 export interface Members {
   /** Members without our phones; kept for a join that comes later, or again. */
   set(callId: CallId, identities: readonly string[]): void;
+  /** As they were told last. */
+  of(callId: CallId): readonly string[];
   /** A worker has just been asked to join this call. */
   joined(callId: CallId): void;
   /** A phone of this room is gone from its worker. */
@@ -25,7 +27,8 @@ export interface Members {
 const isSame = (one: readonly string[] | undefined, other: readonly string[]): boolean =>
   one?.length === other.length && one.every((identity, i) => identity === other[i]);
 
-export const createMembers = (phones: ReadonlyMap<CallId, Phone>): Members => {
+/** @param onSet a call knows other members than before */
+export const createMembers = (phones: ReadonlyMap<CallId, Phone>, onSet: (callId: CallId) => void): Members => {
   const members = new Map<CallId, readonly string[]>();
   const inRoom = (roomId: RoomId): readonly (readonly [CallId, Phone])[] =>
     [...phones].filter(([, phone]) => phone.roomId === roomId);
@@ -52,7 +55,9 @@ export const createMembers = (phones: ReadonlyMap<CallId, Phone>): Members => {
       members.set(callId, [...identities]);
       if (members.size > MAX_CALLS) members.delete(members.keys().next().value!);
       send(callId);
+      onSet(callId);
     },
+    of: (callId) => members.get(callId) ?? [],
     joined(callId) {
       send(callId);
       const phone = phones.get(callId);

@@ -10,6 +10,7 @@ import { amplify, type Mixer } from "./mixer.ts";
 import { createOutgoingTrack, type OutgoingTrack } from "./outgoing-track.ts";
 import { createPhoneVoice } from "./phone-voice.ts";
 import { createPlayer } from "./player.ts";
+import type { ArrivalTone } from "./prompts.ts";
 import type { CallAudioStats } from "./stats.ts";
 
 export interface PhoneOptions {
@@ -37,6 +38,8 @@ export interface Phone {
   prompt(name: PromptName): void;
   /** The same for the number of people in the call. */
   promptCount(people: number): void;
+  /** Somebody else has come or gone: a tone, unless the phone has just come itself, is on hold or is being spoken to. */
+  arrival(tone: ArrivalTone): void;
   /** Ends the music behind the prompt `waiting`. */
   stopMusic(): void;
   /** Rate of the mix; also called when the leg changed. */
@@ -51,6 +54,9 @@ export interface Phone {
   stats(undecryptableMembers: number): CallAudioStats;
 }
 
+/** Who has just come hears no tones: they would be about itself, and about those who came with it. */
+const NEWCOMER_MS = 2000;
+
 const hasSound = (samples: Int16Array): boolean => {
   for (let i = 0; i < samples.length; i++) if (samples[i] !== 0) return true;
   return false;
@@ -63,6 +69,7 @@ export const createPhone = ({ nowMs, promptVoice, isHeardHere, onFact }: PhoneOp
   let rateHz: SampleRateHz = 8000;
   let encode: ((samples: Int16Array) => Frame) | undefined;
   let bridged = false;
+  let bridgedAtMs = 0;
   let held = false;
   let muted = false;
   let gain = 1;
@@ -93,6 +100,7 @@ export const createPhone = ({ nowMs, promptVoice, isHeardHere, onFact }: PhoneOp
     bridge() {
       if (bridged) return;
       bridged = true;
+      bridgedAtMs = nowMs();
       restart();
     },
     setHeld(value) {
@@ -117,6 +125,10 @@ export const createPhone = ({ nowMs, promptVoice, isHeardHere, onFact }: PhoneOp
     promptCount(people) {
       expectLeg();
       player.count(people, rateHz);
+    },
+    arrival(tone) {
+      const isNew = nowMs() - bridgedAtMs < NEWCOMER_MS;
+      if (passes() && !isNew && phone.leg !== undefined) player.arrival(tone, rateHz);
     },
     stopMusic: () => player.stopMusic(),
     setRate(sampleRateHz) {

@@ -1,6 +1,6 @@
 import type { PromptName, Voice } from "../calls/voice.ts";
 import type { SampleRateHz } from "./frame.ts";
-import { countFrames, musicFrames, promptFrames } from "./prompts.ts";
+import { arrivalFrames, type ArrivalTone, countFrames, musicFrames, promptFrames } from "./prompts.ts";
 
 /** What the gateway itself plays to one phone: prompts, and music where nobody else is to be heard. */
 export interface Player {
@@ -8,6 +8,8 @@ export interface Player {
   prompt(name: PromptName, sampleRateHz: SampleRateHz): void;
   /** The same for the number of people in the call. */
   count(people: number, sampleRateHz: SampleRateHz): void;
+  /** Somebody else has come or gone; not while words are said. */
+  arrival(tone: ArrivalTone, sampleRateHz: SampleRateHz): void;
   /** And the words before it, where they still play. */
   stopMusic(): void;
   /** Ends a prompt that was made for another rate. */
@@ -32,6 +34,9 @@ export const createPlayer = (voice: Voice = { language: "en" }): Player => {
       if (isWaiting) music = 0;
     },
     count: (people, rateHz) => play(countFrames(people, voice, rateHz)),
+    arrival(tone, rateHz) {
+      if (playing === undefined) play(arrivalFrames(tone, rateHz));
+    },
     stopMusic() {
       music = undefined;
       if (isWaiting) playing = undefined;

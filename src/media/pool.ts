@@ -3,6 +3,7 @@ import type { PromptName } from "../calls/voice.ts";
 import { GatewayError } from "../errors.ts";
 import type { CallId, LegId, RoomId } from "../ids.ts";
 import type { Log } from "../log.ts";
+import { createArrivals } from "./arrivals.ts";
 import { createKeyStore } from "./key-store.ts";
 import { createLobbyPool } from "./lobby-pool.ts";
 import type { LobbyPort } from "./lobby-port.ts";
@@ -23,12 +24,16 @@ export interface MediaPoolOptions {
   readonly sfuClient?: SfuClientChoice;
   /** Default: `g711`, unchanged. */
   readonly g711As?: G711As;
+  /** Whether phones hear a tone when somebody else comes or goes; default: no. */
+  readonly joinTones?: boolean;
   readonly pingIntervalMs?: number;
   readonly missedPings?: number;
   /** The last figures of a call that left or whose worker died: for the log line and the metrics of its end. */
   readonly onCallEnded?: (call: CallId, stats: CallAudioStats) => void;
   /** A key of a phone whose keys come with its audio (leg rooms); the SIP engine hears of all others itself. */
   readonly onLegKey?: ((leg: LegId, digit: string) => void) | undefined;
+  /** LiveKit identities of the members that can be heard at the SFU; told after a join, and at changes of the members until the call is bridged. */
+  readonly onSpeakers?: (call: CallId, identities: readonly string[]) => void;
   /** A worker died and is replaced. */
   readonly onWorkerLost?: () => void;
   /** Entry of the worker process; default: `worker.ts` or `worker.js` beside this file. */
@@ -104,6 +109,21 @@ const expectThere = (call: Call | undefined, worker: Worker): void => {
   throw new GatewayError("MEDIA_FAILED", "the call left while its media worker was starting");
 };
 
+const eventsFor = (
+  { onLegKey, onSpeakers }: MediaPoolOptions,
+  calls: ReadonlyMap<CallId, Call>,
+): Omit<WorkerOptions["events"], "onExit" | "onLobbyFact"> => ({
+  onFact: (callId, fact) => calls.get(callId as CallId)?.onFact(fact),
+  onLegKey: (leg, digit) => onLegKey?.(leg, digit),
+  onSpeakers: (callId, identities) => onSpeakers?.(callId as CallId, identities),
+  onStats: (callId, stats) => {
+    const call = calls.get(callId as CallId);
+    if (call !== undefined) call.stats = stats;
+  },
+});
+
+const nowMs = (): number => performance.now();
+
 /**
  * MediaPort over worker processes. All calls of a room share a worker as long as they fit, so that the conference is received
  * once; a spare worker is always warm; a worker that dies or hangs costs its calls a `media.workerLost` and nothing else.
@@ -112,7 +132,8 @@ export const createMediaPool = (options: MediaPoolOptions): MediaPool => {
   const { log } = options;
   const calls = new Map<CallId, Call>();
   const keys = createKeyStore();
-  const members = createMembers(calls);
+  const members = createMembers(calls, (callId) => (options.joinTones === true ? arrivals.review(callId) : undefined));
+  const arrivals = createArrivals({ phones: calls, membersOf: (callId) => members.of(callId), nowMs });
   const lobby = createLobbyPool({ workers: () => workers, log });
   let closed = false;
 
@@ -132,13 +153,8 @@ export const createMediaPool = (options: MediaPoolOptions): MediaPool => {
       startWorkerProcess({
         ...workerOptionsOf(options),
         events: {
-          onFact: (callId, fact) => calls.get(callId as CallId)?.onFact(fact),
+          ...eventsFor(options, calls),
           onLobbyFact: (callId, fact) => lobby.onFact(callId as CallId, fact),
-          onLegKey: (leg, digit) => options.onLegKey?.(leg, digit),
-          onStats: (callId, stats) => {
-            const call = calls.get(callId as CallId);
-            if (call !== undefined) call.stats = stats;
-          },
           onExit,
         },
       }),
@@ -206,6 +222,7 @@ export const createMediaPool = (options: MediaPoolOptions): MediaPool => {
   const leave = async (callId: CallId): Promise<void> => {
     keys.drop(callId);
     members.drop(callId);
+    arrivals.left(callId);
     const call = calls.get(callId);
     if (call === undefined) return;
     call.isLeaving = true;
@@ -221,7 +238,10 @@ export const createMediaPool = (options: MediaPoolOptions): MediaPool => {
     lobby,
     join,
     attach: (callId: CallId, media: LegMedia) => ask({ type: "attach", callId, media }),
-    bridge: (callId: CallId) => ask({ type: "bridge", callId }),
+    bridge: async (callId: CallId) => {
+      await ask({ type: "bridge", callId });
+      if (options.joinTones === true && calls.get(callId)?.isLeaving !== true) arrivals.bridged(callId);
+    },
     ...controlsOf(ask),
     setKey(callId, key) {
       takeKey(callId, key);

@@ -39,6 +39,16 @@ const WORDS: Readonly<Record<PromptName, readonly SpokenPromptName[]>> = {
   invited: ["invited-press-1"],
 };
 
+export const ARRIVAL_TONES = ["joined", "left"] as const;
+/** Told to the phones when somebody else comes or goes. */
+export type ArrivalTone = (typeof ARRIVAL_TONES)[number];
+
+/** Two short notes (E flat 6, A flat 6): up, somebody is there; down, somebody has gone. */
+const ARRIVALS: Readonly<Record<ArrivalTone, readonly Tone[]>> = {
+  joined: [1245, 1661].map((frequencyHz) => ({ frequencyHz, durationMs: 90 })),
+  left: [1661, 1245].map((frequencyHz) => ({ frequencyHz, durationMs: 90 })),
+};
+
 /** Broken chords, slowly; each bar is followed by the next, and the last by the first. */
 const MUSIC: readonly Tone[] = [
   [262, 330, 392, 330],
@@ -93,6 +103,10 @@ export const promptFrames = (name: PromptName, voice: Voice, sampleRateHz: Sampl
 /** How many people are in the call, the phone counted. */
 export const countFrames = (people: number, voice: Voice, sampleRateHz: SampleRateHz): readonly Int16Array[] =>
   spoken(countPrompts(people), voice, sampleRateHz);
+
+/** As frames of 20 ms; shared, read only. */
+export const arrivalFrames = (tone: ArrivalTone, sampleRateHz: SampleRateHz): readonly Int16Array[] =>
+  framesOf(tone, ARRIVALS[tone], sampleRateHz);
 
 /** Music for who waits; to be played again and again. */
 export const musicFrames = (sampleRateHz: SampleRateHz): readonly Int16Array[] =>

@@ -57,8 +57,10 @@ export const createWorkerHost = (deps: WorkerHostDeps): WorkerHost => {
     statsDueMs = clock.nowMs() + STATS_INTERVAL_MS;
     for (const conference of conferences.values()) sendStats(conference);
   };
+  const find = (callId: string): Conference | undefined => conferences.get(roomOfCall.get(callId) ?? "");
+  const speakers = createSpeakerReports(find, send);
   const conferenceOf = (callId: string): Conference => {
-    const conference = conferences.get(roomOfCall.get(callId) ?? "");
+    const conference = find(callId);
     if (conference === undefined) throw new GatewayError("MEDIA_FAILED", "this worker does not know the call");
     return conference;
   };
@@ -87,12 +89,13 @@ export const createWorkerHost = (deps: WorkerHostDeps): WorkerHost => {
     ticker = undefined;
   };
 
-  const join = async (request: Extract<WorkerRequest, { type: "join" }>): Promise<void> => {
-    const { session } = request;
+  const join = async ({ session }: Extract<WorkerRequest, { type: "join" }>): Promise<void> => {
     roomOfCall.set(session.callId, session.roomId);
     await openConference(session.roomId).join(session);
+    speakers.joined(session.callId);
   };
   const leave = async (callId: string): Promise<void> => {
+    speakers.forget(callId);
     const roomId = roomOfCall.get(callId);
     const conference = conferences.get(roomId ?? "");
     if (roomId === undefined || conference === undefined) return;
@@ -103,19 +106,15 @@ export const createWorkerHost = (deps: WorkerHostDeps): WorkerHost => {
     closeIfEmpty(roomId);
   };
   const run = async (request: WorkerRequest): Promise<void> => {
+    if (isOfPhone(request)) return runOnPhone(conferenceOf(request.callId).phone(request.callId), request);
     switch (request.type) {
       case "join":
         return join(request);
       case "attach":
         return conferenceOf(request.callId).attach(request.callId, request.media);
       case "bridge":
-      case "setHeld":
-      case "setMuted":
-      case "setVolume":
-      case "prompt":
-      case "promptCount":
-      case "stopMusic":
-        return runOnPhone(conferenceOf(request.callId).phone(request.callId), request);
+        speakers.forget(request.callId);
+        return conferenceOf(request.callId).phone(request.callId).bridge();
       case "leave":
         return leave(request.callId);
       case "enterLobby":
@@ -134,7 +133,7 @@ export const createWorkerHost = (deps: WorkerHostDeps): WorkerHost => {
       send({ type: "failed", id: request.id, code: error.code, message: error.message, retryable: error.retryable });
       if (request.type !== "join") return;
       const roomId = roomOfCall.get(request.callId) ?? "";
-      if (conferences.get(roomId)?.has(request.callId) === false) roomOfCall.delete(request.callId);
+      if (find(request.callId)?.has(request.callId) === false) roomOfCall.delete(request.callId);
       closeIfEmpty(roomId);
     }
   };
@@ -144,11 +143,12 @@ export const createWorkerHost = (deps: WorkerHostDeps): WorkerHost => {
       if (message.type === "ping") send({ type: "pong" });
       else if (message.type === "key") {
         const { callId, identity, index } = message;
-        const conference = conferences.get(roomOfCall.get(callId) ?? "");
-        conference?.setKey(callId, { identity, index, key: Buffer.from(message.key, "base64") });
+        find(callId)?.setKey(callId, { identity, index, key: Buffer.from(message.key, "base64") });
       } else if (message.type === "members") {
-        conferences.get(roomOfCall.get(message.callId) ?? "")?.setMembers(message.callId, message.identities);
-      } else void answer(message);
+        find(message.callId)?.setMembers(message.callId, message.identities);
+        speakers.changed(message.callId);
+      } else if (message.type === "arrival") conferences.get(message.roomId)?.arrival(message.tone);
+      else void answer(message);
     },
     async close() {
       await Promise.allSettled([lobby.close(), ...[...roomOfCall.keys()].map((callId) => leave(callId))]);
@@ -156,18 +156,35 @@ export const createWorkerHost = (deps: WorkerHostDeps): WorkerHost => {
   };
 };
 
+/** Tells of calls that are not bridged yet whose microphones are on: until then the keys of those are waited for. */
+const createSpeakerReports = (
+  find: (callId: string) => Pick<Conference, "speakers"> | undefined,
+  send: WorkerHostDeps["send"],
+) => {
+  const waiting = new Set<string>();
+  const changed = (callId: string): void => {
+    const conference = waiting.has(callId) ? find(callId) : undefined;
+    if (conference !== undefined) send({ type: "speakers", callId, identities: [...conference.speakers(callId)] });
+  };
+  return {
+    joined: (callId: string): void => {
+      waiting.add(callId);
+      changed(callId);
+    },
+    changed,
+    forget: (callId: string): boolean => waiting.delete(callId),
+  };
+};
+
 const causeOf = (error: GatewayError): string | undefined =>
   error.cause instanceof Error ? error.cause.message : undefined;
 
-type PhoneRequest = Extract<
-  WorkerRequest,
-  { type: "bridge" | "setHeld" | "setMuted" | "setVolume" | "prompt" | "promptCount" | "stopMusic" }
->;
+const OF_PHONE = ["setHeld", "setMuted", "setVolume", "prompt", "promptCount", "stopMusic"] as const;
+type PhoneRequest = Extract<WorkerRequest, { type: (typeof OF_PHONE)[number] }>;
+const isOfPhone = (request: WorkerRequest): request is PhoneRequest => OF_PHONE.some((type) => type === request.type);
 
 const runOnPhone = (phone: PhoneControls, request: PhoneRequest): void => {
   switch (request.type) {
-    case "bridge":
-      return phone.bridge();
     case "setHeld":
       return phone.setHeld(request.held);
     case "setMuted":

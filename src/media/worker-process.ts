@@ -16,6 +16,7 @@ export interface WorkerEvents {
   onFact(callId: string, fact: WorkerFact): void;
   onLobbyFact(callId: string, fact: LobbyFact): void;
   onLegKey(leg: LegId, digit: string): void;
+  onSpeakers(callId: string, identities: readonly string[]): void;
   onStats(callId: string, stats: CallAudioStats): void;
   /** The process is gone; always called, once. `expected` when `stop` was called before. */
   onExit(expected: boolean): void;
@@ -41,6 +42,7 @@ export interface WorkerProcess {
   request(request: Request, timeoutMs: number): Promise<void>;
   sendKey(key: Omit<Extract<ToWorker, { type: "key" }>, "type">): void;
   sendMembers(members: Omit<Extract<ToWorker, { type: "members" }>, "type">): void;
+  sendArrival(arrival: Omit<Extract<ToWorker, { type: "arrival" }>, "type">): void;
   /** Lets it leave its conferences and end; kills it when it does not. Resolves when it is gone. */
   stop(): Promise<void>;
 }
@@ -120,6 +122,9 @@ export const startWorkerProcess = (options: WorkerOptions): WorkerProcess => {
       case "legKey":
         events.onLegKey(message.legId, message.digit);
         return;
+      case "speakers":
+        events.onSpeakers(message.callId, message.identities);
+        return;
       case "stats":
         events.onStats(message.callId, message.stats);
         return;
@@ -172,6 +177,7 @@ export const startWorkerProcess = (options: WorkerOptions): WorkerProcess => {
       return answer;
     },
     sendKey: (key) => send({ type: "key", ...key }),
+    sendArrival: (arrival) => send({ type: "arrival", ...arrival }),
     sendMembers: (members) => send({ type: "members", ...members }),
     async stop() {
       stopping = true;

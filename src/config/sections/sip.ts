@@ -201,6 +201,10 @@ export const media = z
       oneOf(["g711", "opus"]).default("g711"),
       "How the SFU gets the voice of a G.711 phone. g711: unchanged; opus: encoded once, with forward error correction for networks that lose packets (docs/capacity.md).",
     ),
+    join_tones: key(
+      flag().default(true),
+      "Whether phones hear a short tone when somebody else joins or leaves the call, at most one a second. The conference does not hear it.",
+    ),
     max_calls_per_worker: key(
       wholeNumber(1, 200).default(60),
       "Phones in one media worker process. Phones of one room stay together as long as they fit.",

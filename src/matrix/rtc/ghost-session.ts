@@ -20,6 +20,7 @@ export interface GhostSession {
   prepare(): Promise<SfuAccess>;
   publish(options?: PublishMember): Promise<void>;
   keysExchanged(): Promise<void>;
+  setSpeakers(identities: readonly string[]): void;
   ring(lifetimeMs: number): Promise<void>;
   raiseHand(isRaised: boolean): Promise<void>;
   showHold(isHeld: boolean): Promise<void>;
@@ -140,6 +141,7 @@ export const createGhostSession = (
       if (context.encrypted) await context.keyExchange.done(others);
       context.device?.settled();
     },
+    setSpeakers: (identities) => context.keyExchange.setSpeakers(identities),
     ring: (lifetimeMs) => ringPerson(context, lifetimeMs),
     raiseHand: async (isRaised) => {
       await (raising = raising.catch(() => {}).then(() => hand.show(context, isRaised)));

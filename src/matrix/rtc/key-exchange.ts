@@ -8,12 +8,15 @@ export interface KeyExchange {
   /** The own key went out to all members. */
   sent(): void;
   received(identity: string): void;
+  /** Who can be heard at the SFU at present, if anybody says so: nobody else's key is awaited. */
+  setSpeakers(identities: readonly string[]): void;
   /** Resolves when it is complete, or after 2 s. `others`: LiveKit identities of the members. */
   done(others: () => readonly string[]): Promise<void>;
 }
 
 export const createKeyExchange = (): KeyExchange => {
   const heldKeys = new Set<string>();
+  let speakers: ReadonlySet<string> | undefined;
   let isSent = false;
   let check = (): void => {};
   return {
@@ -25,11 +28,16 @@ export const createKeyExchange = (): KeyExchange => {
       heldKeys.add(identity);
       check();
     },
+    setSpeakers: (identities) => {
+      speakers = new Set(identities);
+      check();
+    },
     done: async (others) => {
       const { promise, resolve } = Promise.withResolvers<void>();
       check = (): void => {
         const identities = others();
-        if (identities.length === 0 || (isSent && identities.every((one) => heldKeys.has(one)))) resolve();
+        const isReady = (one: string): boolean => heldKeys.has(one) || speakers?.has(one) === false;
+        if (identities.length === 0 || (isSent && identities.every(isReady))) resolve();
       };
       check();
       await within(promise, EXCHANGE_TIMEOUT_MS, undefined);

@@ -23,6 +23,8 @@ export interface RtcDeps extends Omit<
 
 export interface Rtc extends RtcPort {
   prepare(request: GhostSessionRequest, onFact: Parameters<RtcPort["prepare"]>[1]): Promise<SfuAccess>;
+  /** LiveKit identities of those who can be heard at the SFU, as the call's worker sees it: nobody else's media key is awaited. */
+  setSpeakers(call: CallId, identities: readonly string[]): void;
   /** With `leaveRoom` the ghost leaves the room as well: its call is over, not to be re-attached. */
   cleanUp(ghost: GhostUserId, room: RoomId, options?: { readonly leaveRoom: boolean }): Promise<void>;
   /** A notice by the ghost of a running call, encrypted where the room is. Rejects with GatewayError. */
@@ -121,6 +123,7 @@ export const createRtc = (rtcDeps: RtcDeps): Rtc => {
     },
     publish: async (call, options) => sessionOf(call).publish(options),
     keysExchanged: async (call) => sessionOf(call).keysExchanged(),
+    setSpeakers: (call, identities) => sessions.get(call)?.setSpeakers(identities),
     ring: async (call, lifetimeMs) => sessionOf(call).ring(lifetimeMs),
     raiseHand: async (call, isRaised) => sessionOf(call).raiseHand(isRaised),
     showHold: async (call, isHeld) => sessionOf(call).showHold(isHeld),

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, jest, test } from "@jest/globals";
 
+import type { CallId } from "../../../src/ids.ts";
 import { eventually, type Scene, type ScenePhone, startScene } from "../../support/media/scene.ts";
 import type { Talker } from "../../support/media/talker.ts";
 import { toneLevel } from "../../support/media/tones.ts";
@@ -20,12 +21,13 @@ const phoneHears = (phone: ScenePhone, frequencyHz: number): number =>
 
 describe("two phones and a member in an encrypted conference", () => {
   let scene: Scene;
+  const speakers = new Map<CallId, readonly string[]>();
   let alice: Talker;
   let one: ScenePhone;
   let two: ScenePhone;
 
   beforeAll(async () => {
-    scene = await startScene();
+    scene = await startScene({ onSpeakers: (call, identities) => speakers.set(call, identities) });
     alice = await scene.talker("alice", ["one", "two"]);
     await alice.say(ALICE_HZ);
     one = await scene.phone("one", { talkers: ["alice"], toneHz: PHONE_HZ.one });
@@ -60,6 +62,13 @@ describe("two phones and a member in an encrypted conference", () => {
     // One worker carries both, the other one is the spare.
     const calls = scene.pool.workers().map((worker) => worker.calls);
     expect(calls.toSorted((a, b) => a - b)).toEqual([0, 2]);
+  });
+
+  test("each call was told whose microphone is on before it was answered", () => {
+    expect([...speakers]).toEqual([
+      [one.callId, ["alice"]],
+      [two.callId, ["alice"]],
+    ]);
   });
 
   test("keys rotate while everybody talks", async () => {

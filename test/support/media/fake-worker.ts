@@ -10,6 +10,7 @@ const send = (message: FromWorker): void => {
 };
 const keys: string[] = [];
 const members = new Map<string, string[]>();
+const arrivals: string[] = [];
 let hung = false;
 
 const silence = { signalSeconds: 0, silenceSeconds: 0, framesLost: 0, framesDropped: 0 };
@@ -29,6 +30,10 @@ process.on("message", (raw) => {
     members.set(message.callId, message.identities);
     return;
   }
+  if (message.type === "arrival") {
+    arrivals.push(`${message.roomId} ${message.tone}`);
+    return;
+  }
   const { callId, id } = message;
   if (message.type === "join") {
     if (callId.startsWith("crash")) process.exit(7);
@@ -39,6 +44,7 @@ process.on("message", (raw) => {
       return;
     }
   }
+  if (message.type === "join") send({ type: "speakers", callId, identities: [`speaker of ${callId}`] });
   if (message.type === "enterLobby" && callId.startsWith("crash")) process.exit(7);
   if (message.type === "sayInLobby") {
     send({ type: "lobbyFact", callId, fact: { type: "lobby.said", token: message.token } });
@@ -46,7 +52,7 @@ process.on("message", (raw) => {
   if (message.type === "bridge") send({ type: "fact", callId, fact: { type: "media.flowing", direction: "toPhone" } });
   if (message.type === "prompt") {
     // What a test wants to know of this process.
-    const fields = { pid: process.pid, keys: keys.splice(0), members: members.get(callId) };
+    const fields = { pid: process.pid, keys: keys.splice(0), members: members.get(callId), arrivals };
     send({ type: "log", level: "info", fields, message: "seen" });
   }
   if (message.type === "leave") {

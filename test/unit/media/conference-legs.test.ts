@@ -19,7 +19,11 @@ const start = async () => {
     send: () => {},
     listen: () => {},
     review: () => {},
-    remoteTracks: () => [],
+    remoteTracks: () => [
+      { trackId: "1", identity: "alice", muted: false, undecryptable: true },
+      { trackId: "2", identity: "alice", muted: false, undecryptable: false },
+      { trackId: "3", identity: "bob", muted: true, undecryptable: false },
+    ],
   };
   const conference = createConference({
     createSfuClient: () => client as SfuClient,
@@ -43,6 +47,7 @@ const start = async () => {
   await conference.join({ callId: "call", identity: "ghost", voice: { language: "en" } } as JoinSession);
   const flush = () => new Promise((resolve) => setImmediate(resolve));
   return {
+    conference,
     closed,
     attach: async (url: string) => {
       const attached = conference.attach("call", mediaOf(url));
@@ -79,4 +84,10 @@ test("audio that is gone before it was connected is a failure", async () => {
   connected();
   await expect(attached).rejects.toMatchObject({ code: "MEDIA_FAILED" });
   expect(heardAt()).toEqual([]);
+});
+
+test("who is muted is no speaker", async () => {
+  const { conference } = await start();
+  expect(conference.speakers("call")).toEqual(["alice"]);
+  expect(conference.speakers("unknown")).toEqual([]);
 });

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "@jest/globals";
 
-import { encodeG711 } from "../../../src/media/codecs/g711.ts";
+import { decodeG711, encodeG711 } from "../../../src/media/codecs/g711.ts";
 import { createOpusEncoder } from "../../../src/media/codecs/opus.ts";
 import type { Frame } from "../../../src/media/frame.ts";
 import type { Leg } from "../../../src/media/legs/port.ts";
@@ -112,6 +112,35 @@ describe("phone", () => {
     run(alawTone(words.length + 10));
     expect(heard).toHaveLength(words.length);
     expect(published.filter((frame) => frame.codec === "alaw")).toEqual([]);
+  });
+
+  test("who has been there for two seconds hears others come and go; who is spoken to does not", () => {
+    const { run, heard, phone } = createWorld(false);
+    const level = (frequencyHz: number): number => {
+      const samples = heard.flatMap((frame) => (frame.codec === "alaw" ? [...decodeG711("alaw", frame.payload)] : []));
+      heard.length = 0;
+      return toneLevel(Int16Array.from(samples.slice(0, 720)), 8000, frequencyHz);
+    };
+    const tone = (name: "joined" | "left"): void => {
+      phone.arrival(name);
+      run(alawTone(10));
+    };
+    run(alawTone(80));
+    heard.length = 0;
+    tone("joined");
+    expect(level(1245)).toBeLessThan(-40);
+    run(alawTone(20));
+    heard.length = 0;
+    tone("joined");
+    expect(level(1245)).toBeGreaterThan(-20);
+    tone("left");
+    expect(level(1661)).toBeGreaterThan(-20);
+    phone.prompt("help");
+    const words = promptFrames("help", { language: "en" }, 8000);
+    tone("left");
+    expect(heard).toEqual(
+      words.slice(0, 10).map((frame) => ({ codec: "alaw", payload: encodeG711("alaw", frame), lost: 0 })),
+    );
   });
 
   test("what it hears is encoded for its leg", () => {

@@ -38,7 +38,7 @@ const createPool = async (options: Partial<MediaPoolOptions> = {}) => {
         waiters.push(resolve);
       });
       await pool.prompt(call, "alone");
-      return (await line).fields as { pid: number; keys: string[]; members: string[] };
+      return (await line).fields as { pid: number; keys: string[]; members: string[]; arrivals: string[] };
     },
   };
 };
@@ -93,6 +93,28 @@ describe("pool of media workers", () => {
     for (const call of ["a", "b", "d"]) await pool.leave(callId(call));
     expect(pool.workers().map(({ pid }) => pid)).not.toContain(old);
   });
+
+  test("who talks at the SFU is told with the join", async () => {
+    const speakers: unknown[] = [];
+    const { pool } = await createPool({ onSpeakers: (...told) => speakers.push(told) });
+    await pool.join(session("a"), ignore);
+    expect(speakers).toEqual([["a", ["speaker of a"]]]);
+  });
+
+  test.each([true, false])(
+    "who comes and goes is told to the room's workers, where it is wanted: %s",
+    async (joinTones) => {
+      const { pool, seen } = await createPool({ joinTones, maxCallsPerWorker: 1 });
+      const [a, b] = [callId("a"), callId("b")];
+      for (const call of ["a", "b"]) await pool.join(session(call), ignore);
+      await pool.bridge(a);
+      await pool.bridge(b);
+      pool.setMembers(a, ["alice:X"]);
+      const tones = joinTones ? ["!room joined"] : [];
+      expect((await seen(a)).arrivals).toEqual(tones);
+      expect((await seen(b)).arrivals).toEqual(tones);
+    },
+  );
 
   test("keys that come before the join are given to the worker, in order, and later ones too", async () => {
     const { pool, seen, lines } = await createPool();

@@ -32,6 +32,23 @@ test("keys of members are not enough", async () => {
   expect(await isDone()).toBe(true);
 });
 
+test("who is muted, or has no microphone, is not waited for; whoever talks is", async () => {
+  const { exchange, isDone } = watch(() => ["alice", "muted"]);
+  exchange.sent();
+  exchange.setSpeakers(["alice"]);
+  expect(await isDone()).toBe(false);
+  exchange.received("alice");
+  expect(await isDone()).toBe(true);
+});
+
+test("all are muted: the own key still has to go out", async () => {
+  const { exchange, isDone } = watch(() => ["muted"]);
+  exchange.setSpeakers([]);
+  expect(await isDone()).toBe(false);
+  exchange.sent();
+  expect(await isDone()).toBe(true);
+});
+
 test("nobody there: nothing to wait for", async () => {
   expect(await watch(() => []).isDone()).toBe(true);
 });
