@@ -113,6 +113,7 @@ export const createForwardedCall = (deps: ForwardedCallDeps): CallActor => {
   return {
     record: () => record,
     trunkId,
+    hasMusic: () => false,
     ended,
     post: ({ type }) => {
       if (type === "call.start") return start();

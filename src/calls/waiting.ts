@@ -1,5 +1,6 @@
 import type { RoomId } from "../ids.ts";
-import { type CallRegistry, isOver } from "./call-registry.ts";
+import { isOver } from "./call.ts";
+import type { CallRegistry } from "./call-registry.ts";
 import type { WaitingPhone } from "./moderation-ports.ts";
 import type { CallService } from "./ports.ts";
 
