@@ -17,6 +17,8 @@ const HEARD_WITHIN_MS = 1000;
 const HEARING_WITHIN_MS = 2000;
 /** First note of the music for who waits alone. */
 const MUSIC_HZ = 330;
+/** Lower note of the tones that tell of who comes and goes. */
+const ARRIVAL_HZ = 1245;
 /** The administrator's own recordings: tones in place of words. */
 const WORDS_HZ = {
   "number-2": 1700,
@@ -296,9 +298,9 @@ test(
 );
 
 test(
-  "two anonymous callers are two phones of one user, and who leaves does not take the other along",
+  "two anonymous callers are two phones of one user, and who leaves does not take the other along; who stays hears a tone",
   async () => {
-    const { lab, alice } = scene;
+    const { lab, alice, bob } = scene;
     const [one, two] = [lab.phones["1001"], lab.phones["1002"]];
     await using atAlice = await scene.join(alice, encrypted, TONES_HZ.alice);
     await Promise.all([one.dial("78501"), two.dial("78501")]);
@@ -319,6 +321,9 @@ test(
       [memberEar(atAlice, ghost), two.toneHz],
       [phoneEar(two), TONES_HZ.alice],
     ]);
+    // By now it has been there for more than two seconds.
+    await using _atBob = await scene.join(bob, encrypted, TONES_HZ.bob);
+    await hasHeard(phoneRecorded(two), ARRIVAL_HZ, 100);
     const hungUpAtMs = performance.now();
     await two.hangup();
     await scene.expectNothingLeft({ roomId: encrypted, ghost, witness: alice }, hungUpAtMs);

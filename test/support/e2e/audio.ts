@@ -141,9 +141,10 @@ const toneWindows = ({ samples, sampleRateHz }: Pcm, frequencyHz: number): boole
 };
 
 /** Waits until a tone was heard for a moment, however long ago: for what is said once. */
-export async function hasHeard(who: Recorded, frequencyHz: number): Promise<void> {
+export async function hasHeard(who: Recorded, frequencyHz: number, forMs = 200): Promise<void> {
+  const windows = forMs / 1000 / WINDOW_SECONDS;
   await until(`${who.name} to have heard ${frequencyHz} Hz`, async () =>
-    toneWindows(await who.recording(), frequencyHz).filter(Boolean).length >= 4 ? true : undefined,
+    toneWindows(await who.recording(), frequencyHz).filter(Boolean).length >= windows ? true : undefined,
   );
 }
 
