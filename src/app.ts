@@ -4,8 +4,8 @@ import type { SipPort } from "./calls/ports.ts";
 import type { Clock } from "./clock.ts";
 import { callOptionsOf, dispatchRulesOf, numberPlanOf, policyOptionsOf, trunksOf } from "./config/domain.ts";
 import type { Config } from "./config/schema.ts";
-import { openDirectory } from "./directory/open-directory.ts";
 import { createMask } from "./directory/mask.ts";
+import { openNumbers } from "./directory-app.ts";
 import { secretsOf } from "./config/summary.ts";
 import { GatewayError } from "./errors.ts";
 import { type CallId, type RoomId, trunkId, type TrunkId, type UserId } from "./ids.ts";
@@ -304,8 +304,9 @@ export const startGateway = async (config: Config): Promise<Gateway> => {
     undo.add(() => engines.close());
     const { appservice, rtc } = await createMatrixSide(foundation, media, () => hasDelayedEvents);
     const plan = numberPlanOf(config);
-    const directory = await openDirectory({ file: config.directory.file, plan, log });
-    undo.add(() => directory.close());
+    const numbers = await openNumbers(foundation);
+    const { directory } = numbers;
+    undo.add(() => numbers.close());
     const mask = createMask(await loadSealingKey(config.crypto.keyFile));
     const desk = createDesk({
       ...foundation,
@@ -341,8 +342,18 @@ export const startGateway = async (config: Config): Promise<Gateway> => {
     });
 
     let readiness: Readiness = { ready: false, checks: [] };
-    const connected = appservice.connect(calls, personal.connect(calls));
-    const listeners = await listen(foundation, calls, connected.router, engines.livekitSip, () => readiness);
+    const bindings = numbers.commands({
+      rooms: appservice.rooms,
+      onBound: (number, user) => personal.welcome(number, user),
+    });
+    const connected = appservice.connect(calls, { ...personal.connect(calls), bindings });
+    const listeners = await listen(
+      foundation,
+      { calls, directory },
+      connected.router,
+      engines.livekitSip,
+      () => readiness,
+    );
     undo.add(() => Promise.all([listeners.api.close(), listeners.appservice.close()]));
     undo.add(() => appservice.bot.stop());
     undo.add(() => Promise.all([calls.shutdown(SHUTDOWN_GRACE_MS), desk.closeMenus()]));

@@ -1,6 +1,8 @@
 /** Part of the composition root: the two HTTP listeners. */
 import type { Calls } from "./calls/call-service.ts";
+import { numberPlanOf } from "./config/domain.ts";
 import type { Config } from "./config/schema.ts";
+import type { Directory } from "./directory/directory.ts";
 import { createApiApp, type Readiness } from "./http/api-app.ts";
 import { createAppserviceApp } from "./http/appservice-app.ts";
 import { type Listener, startListener } from "./http/listener.ts";
@@ -24,7 +26,7 @@ export interface Listeners {
 
 export const listen = async (
   { config, log, metrics, store }: HttpDeps,
-  calls: Calls,
+  { calls, directory }: { readonly calls: Calls; readonly directory: Directory },
   router: ReturnType<Appservice["connect"]>["router"],
   livekitSip: LivekitSipEngine | undefined,
   readiness: () => Readiness,
@@ -36,6 +38,7 @@ export const listen = async (
     configKey: "appservice.listen",
   });
   const tokens = config.api.tokens;
+  const numberPlan = numberPlanOf(config);
   const webhook =
     livekitSip === undefined
       ? {}
@@ -43,7 +46,7 @@ export const listen = async (
   const common = { metrics, readiness, onRequest, log, ...webhook };
   try {
     const api = await startListener({
-      app: createApiApp({ calls, tokens, idempotencyStore: store.idempotency, ...common }),
+      app: createApiApp({ calls, directory, numberPlan, tokens, idempotencyStore: store.idempotency, ...common }),
       listen: config.api.listen,
       configKey: "api.listen",
     });

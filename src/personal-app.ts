@@ -20,7 +20,7 @@ import { formatNumber } from "./numbering/format.ts";
 import { ghostOf, isMaskedGhost, parseGhost } from "./numbering/ghost-id.ts";
 import type { NumberPlan } from "./numbering/number-plan.ts";
 import { parseNumber } from "./numbering/parse.ts";
-import { canonicalDigits } from "./numbering/phone-number.ts";
+import { canonicalDigits, type PhoneNumber } from "./numbering/phone-number.ts";
 import type { ChatStore } from "./personal/chat.ts";
 import { createChronicle } from "./personal/chronicle.ts";
 import { createOutgoing } from "./personal/outgoing.ts";
@@ -43,6 +43,8 @@ export interface PersonalCalls {
   /** The observer of calls that lets their chats see them as well. */
   observing(observer: CallObserver): CallObserver;
   connect(calls: CallService): ChatHooks;
+  /** Makes the chat of a person with a number that is now theirs, and says in it what it is. Returns at once and never fails. */
+  welcome(number: PhoneNumber, person: UserId): void;
   /** Once calls are accepted: chats are read from now on. */
   start(): void;
 }
@@ -119,6 +121,15 @@ export const createPersonalCalls = (deps: PersonalDeps): PersonalCalls => {
       },
     }),
     start: () => chats.start(),
+    welcome: (number, person) => {
+      const ghost = ghostOf(number, serverName);
+      const name = directory.nameOf(number) ?? formatNumber(number);
+      const told = async (): Promise<string> => {
+        const { room } = await chats.between({ ghost, name }, person);
+        return write({ room, ghost }, `Calls to ${formatNumber(number)} ring you from now on.`);
+      };
+      logged("a number of theirs", told());
+    },
     connect: (calls) => {
       const made = createOutgoing({
         calls,

@@ -12,12 +12,14 @@ export interface Directory {
   personOf(number: PhoneNumber): UserId | undefined;
   /** Where calls to it go that its person does not take. */
   forwardOf(number: PhoneNumber): Forward | undefined;
+  numbersOf(user: UserId): readonly PhoneNumber[];
 }
 
 const LONGEST_NAME = 100;
 const LONGEST_USER_ID = 255;
 
 interface Entry {
+  readonly number: PhoneNumber;
   readonly name?: string;
   readonly user?: UserId;
   readonly forward?: Forward;
@@ -46,7 +48,7 @@ const createReader = (source: string, plan: NumberPlan): Reader => ({
   },
 });
 
-const entryOf = (written: Written, reader: Reader): Entry => {
+const entryOf = (written: Written, number: PhoneNumber, reader: Reader): Entry => {
   const { name, user, where } = written;
   const { source } = reader;
   const { no_answer: noAnswer, busy, declined } = written;
@@ -59,6 +61,7 @@ const entryOf = (written: Written, reader: Reader): Entry => {
   }
   const shown = safeName(name ?? "");
   return {
+    number,
     where,
     ...(shown === "" ? {} : { name: shown }),
     ...(user === undefined ? {} : { user: userId(user) }),
@@ -73,14 +76,16 @@ export const createDirectory = (text: string, source: string, plan: NumberPlan):
   const reader = createReader(source, plan);
   const entries = new Map<string, Entry>();
   for (const written of reading.entries) {
-    const digits = canonicalDigits(reader.parse(written.number, written.where));
+    const number = reader.parse(written.number, written.where);
+    const digits = canonicalDigits(number);
     const earlier = entries.get(digits);
     if (earlier !== undefined) throw invalid(source, written.where, `this number is there already: ${earlier.where}`);
-    entries.set(digits, entryOf(written, reader));
+    entries.set(digits, entryOf(written, number, reader));
   }
   return {
     nameOf: (number) => entries.get(canonicalDigits(number))?.name,
     personOf: (number) => entries.get(canonicalDigits(number))?.user,
     forwardOf: (number) => entries.get(canonicalDigits(number))?.forward,
+    numbersOf: (user) => [...entries.values()].filter((entry) => entry.user === user).map(({ number }) => number),
   };
 };

@@ -14,6 +14,8 @@ export interface DirectoryFile {
   readonly file: string | undefined;
   readonly plan: NumberPlan;
   readonly log: Log;
+  /** After every reading, the first one too. */
+  readonly onRead?: (directory: Directory) => void;
   /** How often the file is looked at. */
   readonly pollMs?: number;
 }
@@ -21,13 +23,24 @@ export interface DirectoryFile {
 /** Polled, not watched: editors replace files, and folders of containers and shares tell of nothing. */
 const POLL_MS = 2000;
 
-const NOBODY: Directory = { nameOf: () => undefined, personOf: () => undefined, forwardOf: () => undefined };
+const NOBODY: Directory = {
+  nameOf: () => undefined,
+  personOf: () => undefined,
+  numbersOf: () => [],
+  forwardOf: () => undefined,
+};
 
 /**
  * The directory in its file, read again whenever that changes; while the file has an error, which is logged, the state before stays in force.
  * Rejects with CONFIG_INVALID when it cannot be used from the start.
  */
-export const openDirectory = async ({ file, plan, log, pollMs = POLL_MS }: DirectoryFile): Promise<OpenDirectory> => {
+export const openDirectory = async ({
+  file,
+  plan,
+  log,
+  onRead,
+  pollMs = POLL_MS,
+}: DirectoryFile): Promise<OpenDirectory> => {
   if (file === undefined) return { ...NOBODY, close: () => undefined };
 
   const read = async (): Promise<Directory> => {
@@ -37,7 +50,9 @@ export const openDirectory = async ({ file, plan, log, pollMs = POLL_MS }: Direc
     } catch (cause) {
       throw new GatewayError("CONFIG_INVALID", `directory.file: ${file} cannot be read`, { cause });
     }
-    return createDirectory(text, file, plan);
+    const directory = createDirectory(text, file, plan);
+    onRead?.(directory);
+    return directory;
   };
 
   /** What changes with every change of the file; empty while it cannot be looked at. */
@@ -68,6 +83,7 @@ export const openDirectory = async ({ file, plan, log, pollMs = POLL_MS }: Direc
     nameOf: (number) => current.nameOf(number),
     personOf: (number) => current.personOf(number),
     forwardOf: (number) => current.forwardOf(number),
+    numbersOf: (user) => current.numbersOf(user),
     close: () => clearInterval(timer),
   };
 };

@@ -3,6 +3,7 @@ import type { Log } from "../log.ts";
 import { type AnsweredRequest, createBaseApp } from "./base-app.ts";
 import { type CallsApiDeps, createCallsApi } from "./calls-api.ts";
 import { API_CODES, handleErrors, handleUnknownRoute } from "./errors.ts";
+import { createDirectoryApi, type DirectoryApiDeps } from "./directory-api.ts";
 import { createLivekitWebhook, type TakeWebhook } from "./livekit-webhook.ts";
 
 export interface Readiness {
@@ -11,7 +12,7 @@ export interface Readiness {
   readonly checks: readonly { readonly name: string; readonly ok: boolean; readonly text: string }[];
 }
 
-export interface ApiAppDeps extends CallsApiDeps {
+export interface ApiAppDeps extends CallsApiDeps, DirectoryApiDeps {
   readonly metrics: { readonly contentType: string; text(): Promise<string> };
   /** Whether calls can be made now. Cheap: asked every few seconds. */
   readonly readiness: () => Readiness;
@@ -38,6 +39,7 @@ export const createApiApp = (deps: ApiAppDeps): Express => {
   });
   if (deps.takeWebhook !== undefined) app.use(createLivekitWebhook(deps.takeWebhook));
   app.use(createCallsApi(deps));
+  app.use(createDirectoryApi(deps));
   app.use(handleUnknownRoute(API_CODES));
   app.use(handleErrors(API_CODES, log));
   return app;

@@ -34,7 +34,7 @@ export const pressKeysSchema = z.strictObject({
   keys: z.string().min(1).max(64).meta({ description: "Digits, `*` and `#`.", example: "123#" }),
 });
 
-const userIdSchema = z
+export const userIdSchema = z
   .string()
   .max(255)
   .regex(/^@[^:\s]*:[^\s]+$/, { error: "expected a Matrix user, such as @alice:example.org" });

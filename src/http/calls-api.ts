@@ -1,6 +1,5 @@
 /* oxlint-disable oxc/no-async-endpoint-handlers -- express 5 hands rejections to the error handler */
 import { json, type Response, Router } from "express";
-import { z } from "zod";
 import type { CallRecord, CallService, Subject } from "../calls/ports.ts";
 import { GatewayError } from "../errors.ts";
 import { callId, roomId } from "../ids.ts";
@@ -15,6 +14,7 @@ import {
 } from "./call-schema.ts";
 import { createIdempotency, idempotencyKeySchema, type IdempotencyStore } from "./idempotency.ts";
 import { openApiDocument } from "./openapi.ts";
+import { parse } from "./parse.ts";
 
 export interface CallsApiDeps {
   readonly calls: Pick<CallService, "add" | "get" | "list" | "waitingPhones" | "hangup" | "press">;
@@ -24,17 +24,6 @@ export interface CallsApiDeps {
 
 const BASE = "/api/v1";
 const MAX_BODY = "100kb";
-
-/** Parses input of a client; what is wrong comes back with the name of its field, never with its value. */
-const parse = <Schema extends z.ZodType>(schema: Schema, value: unknown, what: string): z.output<Schema> => {
-  const parsed = schema.safeParse(value);
-  if (parsed.success) return parsed.data;
-  const words = parsed.error.issues.map((issue) => {
-    const field = issue.path.join(".");
-    return field === "" ? issue.message : `${field}: ${issue.message}`;
-  });
-  throw new GatewayError("BAD_REQUEST", `${what}: ${words.join("; ")}`);
-};
 
 const subjectOf = (response: Response): Subject => ({ kind: "token", name: tokenNameOf(response) });
 

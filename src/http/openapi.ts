@@ -7,6 +7,7 @@ import {
   listCallsSchema,
   pressKeysSchema,
 } from "./call-schema.ts";
+import { entryListSchema, findEntriesSchema } from "./directory-schema.ts";
 import { idempotencyKeySchema } from "./idempotency.ts";
 
 type Json = Record<string, unknown>;
@@ -33,9 +34,9 @@ const errors = (...statuses: readonly (readonly [status: number, description: st
 
 const pathId: Json = { name: "id", in: "path", required: true, schema: { type: "string" } };
 
-const queryParameters = (): Json[] =>
-  Object.entries(listCallsSchema.shape).map(([name, schema]) => {
-    const { description, default: standard, ...rest } = jsonSchema(schema);
+const queryParameters = (query: z.ZodObject): Json[] =>
+  Object.entries(query.shape).map(([name, schema]) => {
+    const { description, default: standard, ...rest } = jsonSchema(schema as z.ZodType);
     const isLimit = name === "limit";
     return {
       name,
@@ -77,7 +78,7 @@ const paths = (): Json => ({
     get: {
       operationId: "listCalls",
       summary: "Calls, newest first",
-      parameters: queryParameters(),
+      parameters: queryParameters(listCallsSchema),
       responses: { "200": answer("Calls", "CallList"), ...errors([400, "The query is wrong"]) },
     },
   },
@@ -94,6 +95,17 @@ const paths = (): Json => ({
           [403, "Somebody else added it"],
           [404, "No such call, or it does not run"],
         ),
+      },
+    },
+  },
+  "/api/v1/directory": {
+    get: {
+      operationId: "findEntries",
+      summary: "Whose a number is, or what numbers a user has",
+      parameters: queryParameters(findEntriesSchema),
+      responses: {
+        "200": answer("What the directory says", "EntryList"),
+        ...errors([400, "The query or the number is wrong"]),
       },
     },
   },
@@ -134,6 +146,7 @@ export const openApiDocument = (): Json => ({
       PressKeys: jsonSchema(pressKeysSchema),
       Call: jsonSchema(callSchema),
       CallList: jsonSchema(callListSchema),
+      EntryList: jsonSchema(entryListSchema),
       Error: jsonSchema(errorSchema),
     },
   },

@@ -71,4 +71,14 @@ export const MIGRATIONS: readonly string[] = [
   ALTER TABLE calls ADD COLUMN forwarded_to TEXT;
   ALTER TABLE calls ADD COLUMN forwarded_from TEXT;
   `,
+  // 6: numbers that people have given to users
+  `
+  CREATE TABLE bindings (
+    number TEXT PRIMARY KEY,
+    user_id TEXT NOT NULL,
+    name TEXT,
+    bound_by TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX bindings_by_user ON bindings (user_id);
+  `,
 ];

@@ -3,6 +3,8 @@ import type { ConferenceStore } from "../dialin/conference.ts";
 import { createCallStore, type StoredCalls } from "./calls.ts";
 import { createConferenceStore } from "./conferences.ts";
 import type { ChatStore } from "../personal/chat.ts";
+import type { BindingStore } from "../directory/bindings.ts";
+import { createBindingStore } from "./bindings.ts";
 import { createChatStore } from "./chats.ts";
 import { openDatabase } from "./database.ts";
 import { createRoomLocks } from "./locks.ts";
@@ -26,6 +28,7 @@ export interface Store {
   readonly conferences: ConferenceStore;
   readonly locks: RoomLocks;
   readonly chats: ChatStore;
+  readonly bindings: BindingStore;
   /** Nothing may be called after this. */
   close(): void;
 }
@@ -48,6 +51,7 @@ export const openStore = ({
     conferences: createConferenceStore(database),
     locks: createRoomLocks(database),
     chats: createChatStore(database),
+    bindings: createBindingStore(database),
     close: () => database.close(),
   };
 };

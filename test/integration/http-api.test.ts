@@ -322,6 +322,34 @@ describe("Idempotency-Key", () => {
   });
 });
 
+describe("the directory", () => {
+  const bobs = { number: "1002", number_class: "internal", name: "Bob", user_id: "@bob:example.org" };
+  test.each([
+    ["number=10%2002", [bobs]],
+    ["number=1001", [{ number: "1001", number_class: "internal", name: "Reception", user_id: null }]],
+    ["number=1003", []],
+    [
+      "user_id=%40bob%3Aexample.org",
+      [bobs, { number: "+33140506070", number_class: "national", name: null, user_id: "@bob:example.org" }],
+    ],
+    ["user_id=%40nobody%3Aexample.org", []],
+  ])("finds %s", async (query, entries) => {
+    await using api = await startApi();
+    expect((await api.request("GET", `/api/v1/directory?${query}`)).body).toEqual({ entries });
+  });
+
+  test.each([
+    ["", "400 BAD_REQUEST"],
+    ["number=1002&user_id=%40bob%3Aexample.org", "400 BAD_REQUEST"],
+    ["user_id=bob", "400 BAD_REQUEST"],
+    ["number=bob", "400 INVALID_NUMBER"],
+    ["numbers=1002", "400 BAD_REQUEST"],
+  ])("refuses %j: %s", async (query, words) => {
+    await using api = await startApi();
+    expect(problem(await api.request("GET", `/api/v1/directory?${query}`))).toBe(words);
+  });
+});
+
 describe("OpenAPI", () => {
   interface Operation {
     readonly responses: Readonly<
@@ -351,6 +379,9 @@ describe("OpenAPI", () => {
       ["get", "/api/v1/calls", "?limit=x", {}],
       ["get", "/api/v1/calls/{id}", "call-1", {}],
       ["get", "/api/v1/calls/{id}", "none", {}],
+      ["get", "/api/v1/directory", "?number=1002", {}],
+      ["get", "/api/v1/directory", "", {}],
+      ["get", "/api/v1/directory", "?number=1002", { headers }],
       ["post", "/api/v1/calls/{id}/keys", "call-1", { body: { keys: "123#" } }],
       ["post", "/api/v1/calls/{id}/keys", "call-1", { body: { keys: "abc" } }],
       ["post", "/api/v1/calls/{id}/keys", "none", { body: { keys: "1" } }],

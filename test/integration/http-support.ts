@@ -1,5 +1,6 @@
 /** The API on a real socket, in front of a call service that keeps its calls in memory. */
 import type { AddPhone, CallRecord, CallService } from "../../src/calls/ports.ts";
+import { createDirectory } from "../../src/directory/directory.ts";
 import { GatewayError } from "../../src/errors.ts";
 import type { WaitingPhone } from "../../src/calls/moderation-ports.ts";
 import { callId, type E164, type Extension, ghostUserId, legId, roomId as toRoomId } from "../../src/ids.ts";
@@ -9,6 +10,9 @@ import type { AnsweredRequest } from "../../src/http/base-app.ts";
 import { type Listener, startListener } from "../../src/http/listener.ts";
 import { createMetrics } from "../../src/observability/metrics.ts";
 import { openStore } from "../../src/store/store.ts";
+
+const PLAN = { country: "FR", extensionPatterns: ["1XXX"] };
+const DIRECTORY = "1001,Reception\n1002,Bob,@bob:example.org\n01 40 50 60 70,,@bob:example.org";
 
 export const TOKENS = [
   { name: "crm", token: "token-of-the-crm-0123456789" },
@@ -150,6 +154,8 @@ export const startApi = async (more: Partial<ApiAppDeps> = {}): Promise<RunningA
   const app = createApiApp({
     calls,
     tokens: TOKENS,
+    directory: createDirectory(DIRECTORY, "directory.csv", PLAN),
+    numberPlan: PLAN,
     idempotencyStore: store.idempotency,
     metrics,
     readiness: () => running.readiness,

@@ -44,6 +44,11 @@ export const bot = z
       pattern(/^[a-z0-9._=/-]+$/, "the part of a Matrix user id between @ and the colon").default("phone"),
       "The bot is `@LOCALPART:SERVER`: invite it into a room to use `!phone` there.",
     ),
+    control_room: key(
+      z.exactOptional(pattern(/^![^\s]+$/, "a room id, such as !abc:example.org")),
+      "Room whose moderators may say whose a number is (`!phone bind`). The bot must be in it. Default: none.",
+      { example: "!control:example.org" },
+    ),
   })
   .prefault({});
 

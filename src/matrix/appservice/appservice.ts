@@ -16,6 +16,7 @@ import { type RoomState, roomStateOf } from "../room/room-state.ts";
 import { createRooms } from "../room/rooms.ts";
 import { watchUnreadableMembers } from "../room/unreadable-members.ts";
 import { type Answering, createAnswering } from "./answering.ts";
+import type { BindingMessage } from "./binding-commands.ts";
 import { createBot, type Bot } from "./bot.ts";
 import { createDoor } from "./door.ts";
 import { createDoorReactions, createModeratorCommands } from "./moderator-commands.ts";
@@ -75,7 +76,7 @@ export interface Appservice {
   /** Connects what the homeserver and the people say with the calls, which are made in between because they need rooms and notices. */
   connect(
     calls: CallService,
-    chats: ChatHooks,
+    chats: ChatHooks & NumberHooks,
   ): {
     /** What the homeserver calls, with full paths. */
     readonly router: Router;
@@ -103,10 +104,11 @@ export interface ChatHooks {
 const isChange = ({ type, stateKey }: AppserviceEvent): boolean =>
   stateKey !== undefined || type === MEMBER_STICKY_EVENT;
 
-const stateSeenBy = (bot: Bot, room: RoomId): RoomState | undefined => {
-  const synced = bot.room(room);
-  return synced === undefined ? undefined : roomStateOf(synced);
-};
+/** Whose numbers are. */
+export interface NumberHooks {
+  /** `!phone bind` and its like: answers in words. Rejects with GatewayError. */
+  readonly bindings: (message: BindingMessage) => Promise<string>;
+}
 
 /** Writes a state event without key as the bot. Rejects with HOMESERVER_*. */
 const stateWriter =
@@ -114,6 +116,14 @@ const stateWriter =
   async (room: RoomId, type: string, content: object): Promise<void> => {
     const path = `${matrixPath("client/v3", "rooms", room, "state", type)}/`;
     await homeserver.request({ method: "PUT", path, body: content, as: { userId: botUserId } });
+  };
+
+/** The state of a room that the bot is in. */
+const stateIn =
+  (bot: Bot) =>
+  (room: RoomId): RoomState | undefined => {
+    const synced = bot.room(room);
+    return synced === undefined ? undefined : roomStateOf(synced);
   };
 
 /** The Matrix side of the gateway that is not about one call: users, bot, rooms, and what the homeserver tells. */
@@ -162,7 +172,7 @@ export const createAppservice = (deps: AppserviceDeps): Appservice => {
   const door = createDoor({
     homeserver,
     botUserId,
-    stateOf: (room) => stateSeenBy(bot, room),
+    stateOf: stateIn(bot),
     users,
     membership,
     say: (room, text) => bot.say(room, text),
@@ -210,7 +220,8 @@ export const createAppservice = (deps: AppserviceDeps): Appservice => {
   };
 
   let answering: Answering | undefined;
-  const startWith = async (calls: CallService, chats: ChatHooks): Promise<void> => {
+  const startWith = async (calls: CallService, hooks: ChatHooks & NumberHooks): Promise<void> => {
+    const { open: openChat, bindings } = hooks;
     const isModerator = (room: RoomId, user: UserId): boolean => rooms.isModerator(room, user);
     const sayPrivately = (user: UserId, text: string): Promise<void> => bot.sayPrivately(user, text);
     const dialin = dialinCommands(deps.dialin, {
@@ -224,7 +235,7 @@ export const createAppservice = (deps: AppserviceDeps): Appservice => {
     answering = createAnswering({
       say: (room, text) => bot.say(room, text),
       isKnownServer: (server) => policy.isKnownServer(server),
-      run: createCommands({ calls, dialin, moderate, openChat: chats.open, numberPlan, nowMs, log }),
+      run: createCommands({ calls, dialin, moderate, openChat, bindings, numberPlan, nowMs, log }),
       react: createDoorReactions({ calls, log }),
       log,
     });

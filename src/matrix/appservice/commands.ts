@@ -7,6 +7,7 @@ import type { NumberPlan } from "../../numbering/number-plan.ts";
 import { parseNumber } from "../../numbering/parse.ts";
 import { callLine, duration } from "../../personal/lines.ts";
 import { maskGhosts } from "../mask.ts";
+import { BINDING_HELP, type BindingCommand, type BindingMessage, parseBindingCommand } from "./binding-commands.ts";
 import { DIALIN_HELP, type DialinAction, type DialinMessage, parseDialin } from "./dialin-commands.ts";
 import { findPhone, phoneName } from "./find-phone.ts";
 import {
@@ -27,10 +28,13 @@ export type Command =
   | { readonly name: "keys"; readonly keys: string }
   | { readonly name: "dialin"; readonly action: DialinAction }
   | ModeratorCommand
+  | BindingCommand
   | { readonly name: "help" };
 
 /** Longest number worth reading; what people type around the digits included. */
 const MAX_NUMBER_CHARS = 64;
+/** A user id is up to 255 bytes long. */
+const MAX_REST_CHARS = 400;
 
 const parseAdd = (rest: string): Command => {
   const number = rest.replace(/\s+confirm$/i, "");
@@ -64,7 +68,10 @@ export const parseCommand = (body: string): Command | undefined => {
       return action === undefined ? { name: "help" } : { name: "dialin", action };
     }
     default:
-      return parseModeratorCommand(verb.toLowerCase(), number) ?? { name: "help" };
+      return (
+        parseModeratorCommand(verb.toLowerCase(), number) ??
+        parseBindingCommand(verb.toLowerCase(), rest.trim().slice(0, MAX_REST_CHARS)) ?? { name: "help" }
+      );
   }
 };
 
@@ -78,6 +85,7 @@ export const HELP = [
   "!phone history: the last calls of this room",
   DIALIN_HELP,
   MODERATOR_HELP,
+  BINDING_HELP,
   "!phone help: this text",
 ].join("\n");
 
@@ -114,6 +122,8 @@ export interface CommandsDeps {
   readonly moderate: (message: ModeratorMessage) => Promise<string>;
   /** `!phone call`; rejects with GatewayError. */
   readonly openChat: (person: UserId, number: string) => Promise<string>;
+  /** Whose a number is; rejects with GatewayError. */
+  readonly bindings: (message: BindingMessage) => Promise<string>;
   readonly numberPlan: NumberPlan;
   readonly nowMs: () => number;
   readonly log: Log;
@@ -202,6 +212,10 @@ export const createCommands = (deps: CommandsDeps): ((message: CommandMessage) =
       case "unlock":
       case "who":
         return deps.moderate({ room, sender, command });
+      case "bind":
+      case "unbind":
+      case "bindings":
+        return deps.bindings({ room, sender, command });
     }
   };
 

@@ -203,11 +203,8 @@ export const startAppserviceLab = async (): Promise<AppserviceLab> => {
       nowMs: () => Date.now(),
       log,
     });
-    const connected = appservice.connect(calls, {
-      accepted: () => undefined,
-      onEvent: async () => undefined,
-      open: async () => "",
-    });
+    const chats = { accepted: () => undefined, onEvent: async () => undefined, open: async () => "" };
+    const connected = appservice.connect(calls, { ...chats, bindings: async () => "" });
     router = connected.router;
     await connected.start();
     return { appservice, calls };

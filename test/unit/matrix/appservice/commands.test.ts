@@ -53,6 +53,9 @@ test.each<[string, Command | undefined]>([
   ["!phone who", { name: "who" }],
   ["!phone admit 1001", { name: "admit", number: "1001" }],
   ["!phone refuse", { name: "refuse" }],
+  ["!phone bind @bob:example.org 1002", { name: "bind", user: userId("@bob:example.org"), number: "1002" }],
+  ["!phone bind 1002", { name: "help" }],
+  ["!phone bindings", { name: "bindings" }],
   ["!phonebook add 1001", undefined],
   ["please !phone add 1001", undefined],
   ["phone add 1001", undefined],
@@ -117,6 +120,7 @@ const worldWith = (
       asked.push(message);
       return "done";
     },
+    bindings: async ({ command }) => command.name,
     openChat: async (person, number) => `${person} may call ${number}`,
     dialin: async (message) => {
       asked.push(message);

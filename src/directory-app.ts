@@ -1,0 +1,97 @@
+/** Part of the composition root: whose a number is, by the administrator's file and by what people have bound. */
+import { z } from "zod";
+import { findRule } from "./calls/dispatch.ts";
+import type { RoomPort } from "./calls/ports.ts";
+import { dispatchRulesOf, menuRuleOf, numberPlanOf } from "./config/domain.ts";
+import type { Config } from "./config/schema.ts";
+import { createBindings, findOvertaken } from "./directory/bindings.ts";
+import type { Directory } from "./directory/directory.ts";
+import { openDirectory } from "./directory/open-directory.ts";
+import { GatewayError } from "./errors.ts";
+import { roomId, trunkId, type UserId } from "./ids.ts";
+import type { Log } from "./log.ts";
+import {
+  type BindingCommandsDeps,
+  type BindingMessage,
+  createBindingCommands,
+} from "./matrix/appservice/binding-commands.ts";
+import { type Homeserver, MatrixError, matrixPath } from "./matrix/homeserver.ts";
+import { maskDigits } from "./numbering/format.ts";
+import type { Store } from "./store/store.ts";
+
+export interface NumbersDeps {
+  readonly config: Config;
+  readonly store: Pick<Store, "bindings">;
+  readonly homeserver: Homeserver;
+  readonly log: Log;
+}
+
+export interface Numbers {
+  readonly directory: Directory;
+  /** What runs `!phone bind` and its like. */
+  commands(world: {
+    readonly rooms: Pick<RoomPort, "isModerator" | "newestOf">;
+    readonly onBound: BindingCommandsDeps["onBound"];
+  }): (message: BindingMessage) => Promise<string>;
+  close(): void;
+}
+
+const profileSchema = z.object({ displayname: z.string().optional().catch(undefined) });
+
+const displayName = async (homeserver: Homeserver, user: UserId): Promise<string | undefined> => {
+  try {
+    const path = matrixPath("client/v3", "profile", user);
+    return profileSchema.parse(await homeserver.request({ method: "GET", path })).displayname;
+  } catch (error) {
+    if (!(error instanceof MatrixError) || error.retryable) throw error;
+    if (error.status === 404) throw new GatewayError("BAD_REQUEST", `There is no user ${user}.`);
+    // Profiles of people who share no room with us may be nobody's business.
+    return undefined;
+  }
+};
+
+/** Rejects with CONFIG_INVALID for a file that cannot be used from the start. */
+export const openNumbers = async ({ config, store, homeserver, log }: NumbersDeps): Promise<Numbers> => {
+  const plan = numberPlanOf(config);
+  const file = await openDirectory({
+    file: config.directory.file,
+    plan,
+    log,
+    onRead: (directory) => {
+      for (const { number, user } of findOvertaken(directory, store.bindings, plan)) {
+        log.warn(
+          { number: maskDigits(number), user },
+          "a bound number is somebody else's in the directory: that counts",
+        );
+      }
+    },
+  });
+  const rules = [...dispatchRulesOf(config), ...menuRuleOf(config)];
+  const bindings = createBindings({
+    file,
+    store: store.bindings,
+    plan,
+    ruleOf: (called) =>
+      config.trunks
+        .map(({ name }) => {
+          const caller = { kind: "anonymous", class: "anonymous" } as const;
+          return findRule(rules, { called, trunkId: trunkId(name), caller, plan })?.name;
+        })
+        .find((rule) => rule !== undefined),
+  });
+  const { controlRoom } = config.bot;
+  return {
+    directory: bindings.directory,
+    commands: ({ rooms, onBound }) =>
+      createBindingCommands({
+        bindings,
+        isAdministrator: (room, user) =>
+          controlRoom !== undefined && room === rooms.newestOf(roomId(controlRoom)) && rooms.isModerator(room, user),
+        serverName: config.homeserver.serverName,
+        nameOf: (user) => displayName(homeserver, user),
+        onBound,
+        log,
+      }),
+    close: () => file.close(),
+  };
+};
