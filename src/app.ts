@@ -304,7 +304,7 @@ export const startGateway = async (config: Config): Promise<Gateway> => {
     undo.add(() => engines.close());
     const { appservice, rtc } = await createMatrixSide(foundation, media, () => hasDelayedEvents);
     const plan = numberPlanOf(config);
-    const numbers = await openNumbers(foundation);
+    const numbers = await openNumbers({ ...foundation, clock: systemClock });
     const { directory } = numbers;
     undo.add(() => numbers.close());
     const mask = createMask(await loadSealingKey(config.crypto.keyFile));
@@ -345,6 +345,8 @@ export const startGateway = async (config: Config): Promise<Gateway> => {
     const bindings = numbers.commands({
       rooms: appservice.rooms,
       onBound: (number, user) => personal.welcome(number, user),
+      sip: engines.sip,
+      lobby: media.lobby,
     });
     const connected = appservice.connect(calls, { ...personal.connect(calls), bindings });
     const listeners = await listen(

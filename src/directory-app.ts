@@ -1,11 +1,15 @@
 /** Part of the composition root: whose a number is, by the administrator's file and by what people have bound. */
+import { randomInt } from "node:crypto";
 import { z } from "zod";
 import { findRule } from "./calls/dispatch.ts";
 import type { RoomPort } from "./calls/ports.ts";
-import { dispatchRulesOf, menuRuleOf, numberPlanOf } from "./config/domain.ts";
+import { dispatchRulesOf, menuRuleOf, numberPlanOf, trunksOf } from "./config/domain.ts";
 import type { Config } from "./config/schema.ts";
+import { createClaimCalls, type ClaimCallsDeps } from "./claim-call.ts";
 import { createBindings, findOvertaken } from "./directory/bindings.ts";
+import { CODE_DIGITS, createClaims } from "./directory/claims.ts";
 import type { Directory } from "./directory/directory.ts";
+import type { Clock } from "./clock.ts";
 import { openDirectory } from "./directory/open-directory.ts";
 import { GatewayError } from "./errors.ts";
 import { roomId, trunkId, type UserId } from "./ids.ts";
@@ -17,24 +21,34 @@ import {
 } from "./matrix/appservice/binding-commands.ts";
 import { type Homeserver, MatrixError, matrixPath } from "./matrix/homeserver.ts";
 import { maskDigits } from "./numbering/format.ts";
+import { createRateLimit } from "./policy/rate-limit.ts";
+import type { Policy } from "./policy/policy.ts";
 import type { Store } from "./store/store.ts";
 
 export interface NumbersDeps {
   readonly config: Config;
   readonly store: Pick<Store, "bindings">;
   readonly homeserver: Homeserver;
+  readonly policy: Policy;
+  readonly clock: Clock;
   readonly log: Log;
 }
 
 export interface Numbers {
   readonly directory: Directory;
   /** What runs `!phone bind` and its like. */
-  commands(world: {
-    readonly rooms: Pick<RoomPort, "isModerator" | "newestOf">;
-    readonly onBound: BindingCommandsDeps["onBound"];
-  }): (message: BindingMessage) => Promise<string>;
-  close(): void;
+  commands(
+    world: Pick<ClaimCallsDeps, "sip" | "lobby"> & {
+      readonly rooms: Pick<RoomPort, "isModerator" | "newestOf">;
+      readonly onBound: BindingCommandsDeps["onBound"];
+    },
+  ): (message: BindingMessage) => Promise<string>;
+  /** Hangs up phones that are told a code. */
+  close(): Promise<void>;
 }
+
+/** Two to nine: what recordings of numbers can say. */
+const newCode = (): string => Array.from({ length: CODE_DIGITS }, () => randomInt(2, 10)).join("");
 
 const profileSchema = z.object({ displayname: z.string().optional().catch(undefined) });
 
@@ -51,7 +65,7 @@ const displayName = async (homeserver: Homeserver, user: UserId): Promise<string
 };
 
 /** Rejects with CONFIG_INVALID for a file that cannot be used from the start. */
-export const openNumbers = async ({ config, store, homeserver, log }: NumbersDeps): Promise<Numbers> => {
+export const openNumbers = async ({ config, store, homeserver, policy, clock, log }: NumbersDeps): Promise<Numbers> => {
   const plan = numberPlanOf(config);
   const file = await openDirectory({
     file: config.directory.file,
@@ -80,18 +94,34 @@ export const openNumbers = async ({ config, store, homeserver, log }: NumbersDep
         .find((rule) => rule !== undefined),
   });
   const { controlRoom } = config.bot;
+  let claimCalls: ReturnType<typeof createClaimCalls> | undefined;
   return {
     directory: bindings.directory,
-    commands: ({ rooms, onBound }) =>
-      createBindingCommands({
+    commands: ({ rooms, onBound, sip, lobby }) => {
+      claimCalls = createClaimCalls({ sip, lobby, trunks: trunksOf(config), plan, log });
+      const claims = createClaims({
         bindings,
+        plan,
+        limit: createRateLimit({ perMinute: 1, clock }),
+        authorize: (user, number) => policy.authorize({ kind: "user", userId: user }, number),
+        speak: (...claim) => claimCalls?.speak(...claim),
+        newCode,
+        nowMs: () => clock.nowMs(),
+      });
+      return createBindingCommands({
+        bindings,
+        ...(config.directory.claims ? { claims } : {}),
         isAdministrator: (room, user) =>
           controlRoom !== undefined && room === rooms.newestOf(roomId(controlRoom)) && rooms.isModerator(room, user),
         serverName: config.homeserver.serverName,
         nameOf: (user) => displayName(homeserver, user),
         onBound,
         log,
-      }),
-    close: () => file.close(),
+      });
+    },
+    close: async () => {
+      file.close();
+      await claimCalls?.close();
+    },
   };
 };

@@ -30,6 +30,7 @@ const TEXTS: Readonly<Record<Language, Readonly<Record<Fixed, string>>>> = {
     "count-many": "There are more than thirty people in the call.",
     help: "Star 6: mute. Star 4: quieter. Star 5: louder. Star 9: raise your hand. Star 0: number of people in the call.",
     "invited-press-1": "You are invited to a conference. To join, press 1.",
+    "claim-code": "The code for your chat is:",
   },
   fr: {
     greeting: "Bienvenue dans la conférence.",
@@ -56,6 +57,7 @@ const TEXTS: Readonly<Record<Language, Readonly<Record<Fixed, string>>>> = {
     "count-many": "Il y a plus de trente personnes dans la conférence.",
     help: "Étoile 6 : micro. 4 : moins fort. 5 : plus fort. 9 : lever la main. 0 : nombre de personnes.",
     "invited-press-1": "Vous êtes invité à une conférence. Pour entrer, tapez 1.",
+    "claim-code": "Le code pour votre messagerie est :",
   },
   de: {
     greeting: "Willkommen in der Konferenz.",
@@ -84,6 +86,7 @@ const TEXTS: Readonly<Record<Language, Readonly<Record<Fixed, string>>>> = {
     "count-many": "Es sind mehr als dreißig Personen in der Konferenz.",
     help: "Stern 6: stumm. Stern 4: leiser. Stern 5: lauter. Stern 9: Hand heben. Stern 0: Zahl der Personen.",
     "invited-press-1": "Sie sind zu einer Konferenz eingeladen. Um teilzunehmen, drücken Sie die 1.",
+    "claim-code": "Der Code für Ihren Chat lautet:",
   },
 };
 

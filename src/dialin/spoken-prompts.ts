@@ -29,6 +29,7 @@ export const SPOKEN_PROMPTS = [
   "count-many",
   "help",
   "invited-press-1",
+  "claim-code",
 ] as const;
 
 export type SpokenPromptName = (typeof SPOKEN_PROMPTS)[number] | `number-${number}`;

@@ -7,7 +7,6 @@ import { TONES_HZ, writeToneWav } from "../../deploy/lab/audio/tone.ts";
 import type { LabMember } from "../../deploy/lab/member/member.ts";
 import { dialUntilItRings, untilMuted } from "../support/e2e/dialin.ts";
 import { allHear, hasHeard, memberEar, nowMs, phoneEar, phoneRecorded, staysDeaf } from "../support/e2e/audio.ts";
-import { roomMembership } from "../support/e2e/leftovers.ts";
 import { displayNameOf, type RoomHand, roomHand } from "../support/e2e/rooms.ts";
 import { until } from "../support/e2e/until.ts";
 import { type Scene, startScene } from "../support/e2e/scene.ts";
@@ -51,8 +50,6 @@ beforeAll(async () => {
   await scene.lab.gateway.reconfigure({
     // Phones are spoken to with the menu's recordings, whether they came through it or not.
     menu: { numbers: ["8560"], prompts },
-    bot: { control_room: plain },
-    numbering: { extensions: ["1XXX", "2XXX"] },
     dispatch_rules: [
       { name: "plain", numbers: ["8500"], room: plain },
       { name: "encrypted", numbers: ["8501"], room: encrypted },
@@ -331,53 +328,6 @@ test(
     await two.hangup();
     await scene.expectNothingLeft({ roomId: encrypted, ghost, witness: alice }, hungUpAtMs);
     await scene.waitForRoomMembership({ roomId: encrypted, ghost, witness: alice }, "leave");
-  },
-  TIMEOUT_MS,
-);
-
-/** What the API says of a number or a user. */
-const directory = async (query: string): Promise<unknown> =>
-  (await scene.lab.gateway.api("GET", `/api/v1/directory?${query}`)).body["entries"];
-
-test(
-  "a number that is bound in the control room rings its user, who has a chat with it",
-  async () => {
-    const { lab, alice, bob, carol } = scene;
-    const phone = lab.phones["1001"];
-    const hand = roomHand(lab, plain, alice);
-    const { botUserId } = lab.gateway;
-    await hand.say(carol, `!phone bind ${bob.userId} 2002`);
-    await hand.waitForNotice(botUserId, "(UNAUTHORIZED)");
-    // A device that can be rung.
-    await using device = await scene.join(bob, plain, 0, { joinLater: true });
-    await hand.say(alice, `!phone bind ${bob.userId} 2002`);
-    await hand.waitForNotice(botUserId, `Calls to 2002 ring ${bob.userId} from now on.`);
-    const entry = { number: "2002", number_class: "internal", name: "Bob", user_id: device.userId };
-    expect(await directory("number=2002")).toEqual([entry]);
-    await until("bob to be in a chat with his number", async () => {
-      const { joined_rooms: rooms } = await lab.homeserver.request<{ joined_rooms: string[] }>(
-        "GET",
-        "/_matrix/client/v3/joined_rooms",
-        { user: bob },
-      );
-      const members = await Promise.all(
-        rooms.map(async (room) => roomMembership(lab, room, lab.gateway.ghost("2002"), bob).catch(() => "none")),
-      );
-      return members.includes("join") ? true : undefined;
-    });
-
-    await dialUntilItRings(phone, "2002");
-    const { body } = await lab.gateway.api("GET", `/api/v1/calls?user_id=${encodeURIComponent(bob.userId)}`);
-    const [call] = body["calls"] as readonly unknown[];
-    expect(call).toMatchObject({ direction: "inbound", person: bob.userId, number: "1001" });
-    await phone.hangup();
-    await phone.waitForClosed();
-
-    await hand.say(alice, "!phone unbind 2002");
-    await hand.waitForNotice(botUserId, `Calls to 2002 do not ring ${bob.userId} any more.`);
-    await phone.dial("2002");
-    expect(await phone.waitForClosed()).toContain("404");
-    expect(await directory("number=2002")).toEqual([]);
   },
   TIMEOUT_MS,
 );

@@ -94,5 +94,9 @@ export const directory = z
       "Names of phones and the Matrix users whom calls to a number ring: YAML (a list of `number`, `name`, `user`, and for a user `no_answer`, `busy`, `declined`: see `dispatch_rules[].forward`) or CSV (`number,name,user,no_answer,busy,declined`). Read again when it changes; while it has an error, the state before stays in force.",
       { example: "directory.yaml", path: true },
     ),
+    claims: key(
+      flag().default(false),
+      "Users may bind an extension to themselves (`!phone claim`): it is called and told a code. They need the permission to dial it.",
+    ),
   })
   .prefault({});

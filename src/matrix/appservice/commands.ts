@@ -215,6 +215,7 @@ export const createCommands = (deps: CommandsDeps): ((message: CommandMessage) =
       case "bind":
       case "unbind":
       case "bindings":
+      case "claim":
         return deps.bindings({ room, sender, command });
     }
   };

@@ -165,3 +165,31 @@ export const heardByMember = async (member: LabMember): Promise<Pcm> => ({
   samples: await member.recording(),
   sampleRateHz: 48_000,
 });
+
+const WORD_WINDOW_SECONDS = 0.1;
+
+/** What was said by recordings that are tones, one after the other; each lasts `seconds`. */
+export const wordsHeard = <Word extends string>(
+  { samples, sampleRateHz }: Pcm,
+  tonesHz: Readonly<Record<Word, number>>,
+  seconds: number,
+): Word[] => {
+  const size = Math.round(WORD_WINDOW_SECONDS * sampleRateHz);
+  const known = Object.entries(tonesHz) as [Word, number][];
+  const loudest = Array.from({ length: Math.floor(samples.length / size) }, (_, i) => {
+    const levels = toneLevels(samples.subarray(i * size, (i + 1) * size), sampleRateHz, Object.values<number>(tonesHz));
+    const [word, frequencyHz] = known.reduce((best, each) => (levels[each[1]]! > levels[best[1]]! ? each : best));
+    return levels[frequencyHz]! > AUDIBLE_DBFS ? word : undefined;
+  });
+  const runs: { readonly word: Word | undefined; windows: number }[] = [];
+  for (const word of loudest) {
+    const run = runs.at(-1);
+    if (run !== undefined && run.word === word) run.windows += 1;
+    else runs.push({ word, windows: 1 });
+  }
+  // A word that is said twice is one run; a boundary within a window is none.
+  return runs.flatMap(({ word, windows }) => {
+    const times = Math.round((windows * WORD_WINDOW_SECONDS) / seconds);
+    return word === undefined ? [] : Array.from({ length: times }, () => word);
+  });
+};
