@@ -226,7 +226,7 @@ test(
 );
 
 test(
-  "a phone calls a person: declined and forwarded, given up, and accepted in Element Call",
+  "a phone calls a person: declined and forwarded, given up, and accepted in one of two browsers",
   async () => {
     const { lab, bob } = scene;
     const phone = lab.phones["1001"];
@@ -261,15 +261,23 @@ test(
     await scene.waitForState(roomId, "ended");
     await untilNobodyCalls(scene, roomId, bob);
 
+    // Two browsers of his: both ring, and answering in one stops the other.
+    const open = () =>
+      openElementCall({
+        host: hosts.get("compatibility")!,
+        user: bob,
+        roomId,
+        intent: "join_existing_dm_voice",
+        microphoneToneHz: TONES_HZ.bob,
+      });
+    await using atBob = await open();
+    await using otherBrowser = await open();
     await phone.dial("2002");
-    await using atBob = await joinElementCall({
-      host: hosts.get("compatibility")!,
-      user: bob,
-      roomId,
-      intent: "join_existing_dm_voice",
-      microphoneToneHz: TONES_HZ.bob,
-    });
+    await Promise.all([atBob, otherBrowser].map((browser) => browser.waitForRinging(true)));
+    await atBob.join();
+    await otherBrowser.waitForRinging(false);
     await phone.waitForEstablished();
+    await atBob.waitForJoined();
     await allHear([
       [browserEar(atBob), phone.toneHz],
       [phoneEar(phone), TONES_HZ.bob],

@@ -40,6 +40,8 @@ export interface ElementCallMember extends AsyncDisposable {
   join(): Promise<void>;
   /** Resolves when the own membership is in the room and the microphone is published on the SFU. */
   waitForJoined(withinMs?: number): Promise<void>;
+  /** Resolves when the host rings for a call of the room, or does not (any more). */
+  waitForRinging(isRinging: boolean, withinMs?: number): Promise<void>;
   tiles(): Promise<Tile[]>;
   /** Resolves with the tile of that name, optionally in a state. */
   waitForTile(name: string, options?: { withinMs?: number; is?: Partial<Tile> }): Promise<Tile>;
@@ -170,6 +172,7 @@ function describeMember(
   device: { readonly userId: string; readonly deviceId: string },
 ): ElementCallMember {
   const isMember = (): boolean => facts.events.findLast((event) => event.kind === "membership")?.present ?? false;
+  const isRinging = (): boolean => facts.events.findLast((event) => event.kind === "ringing")?.present ?? false;
   const frame = (): Frame | undefined => page.frames().find((each) => each.url().includes("/element-call/"));
   const tiles = async (): Promise<Tile[]> => {
     const it = frame();
@@ -209,6 +212,10 @@ function describeMember(
         if (!isMember()) return undefined;
         return (await tiles()).some((tile) => tile.microphone === "on") ? true : undefined;
       });
+    },
+    waitForRinging: async (expected, withinMs = 10_000) => {
+      const what = expected ? "a call ring" : "the ringing stop";
+      await until(what, withinMs, async () => (isRinging() === expected ? true : undefined));
     },
     tiles,
     waitForTile: (name, { withinMs = 10_000, is = {} } = {}) =>

@@ -4,6 +4,7 @@ import { ClientWidgetApi, type IWidgetApiRequest, MatrixWidgetType, Widget } fro
 
 import { HostDriver } from "./driver.ts";
 import { feedWidget, watchMembership, watchMessages } from "./feed.ts";
+import { watchRings } from "./ringing.ts";
 import { type MatrixSession, startMatrix } from "./matrix.ts";
 import type { CallIntent, PageEvent, PageSession } from "./protocol.ts";
 
@@ -139,6 +140,7 @@ const matrix = startMatrix(session);
 publishApi(session, matrix);
 void matrix.then(({ client, ...own }) => {
   watchMessages(client, session.room, (message) => tell({ kind: "message", message }));
+  watchRings(client, session.room, own.userId, (present) => tell({ kind: "ringing", present }));
   watchMembership(client, session.room, own, (present) => tell({ kind: "membership", present }));
 });
 if (session.driver === "person") {

@@ -33,6 +33,8 @@ export type PageEvent =
   | { readonly kind: "message"; readonly message: RoomMessage }
   /** This device's own membership of the call came back from the server. */
   | { readonly kind: "membership"; readonly present: boolean }
+  /** The host would ring, or stop. */
+  | { readonly kind: "ringing"; readonly present: boolean }
   | { readonly kind: "key"; readonly sender: string; readonly encrypted: boolean };
 
 /** `window.labHost` of the host page. */
