@@ -78,6 +78,7 @@ export const createInboundLeg = ({
   const left = (destroyedCause: number | undefined): void => void ending.end(howItEnded(state, destroyedCause));
 
   const prepare = async (): Promise<void> => {
+    if (state.withoutAudio) media.withdraw();
     const longest = String(Math.ceil((LONGEST_RING_MS + state.maxDurationMs) / 1000));
     await Promise.all([
       resources.ring({ "TIMEOUT(absolute)": longest }),

@@ -39,6 +39,8 @@ export const createLegMedia = ({ legId, resources, log, isEnding, tell, ...optio
   };
   const offer = async (): Promise<void> => {
     const turn = (newest += 1);
+    // A call that is forwarded had a worker before.
+    isTaken = false;
     const media = await resources.addMedia();
     if (turn !== newest) return;
     tell({ type: "leg.mediaReady", media });
@@ -52,6 +54,11 @@ export const createLegMedia = ({ legId, resources, log, isEnding, tell, ...optio
   return {
     /** Makes access to the leg's audio and tells it, again and again until a worker has come. */
     offer,
+    /** Nobody will come for it. */
+    withdraw(): void {
+      newest += 1;
+      clearTimeout(unused);
+    },
     /** For events of channels that are not the phone's. */
     handle(event: AriChannelEvent): void {
       const { id } = channelOf(event);

@@ -285,6 +285,22 @@ test.each(["the caller", "the number"])(
   },
 );
 
+test("a call that goes on to another person is accepted once more, with audio of its own", async () => {
+  const call = await dial("8500");
+  const first = accept(call);
+  const unanswered = await connectAudio((await first.until("leg.mediaReady")).media, 520);
+  const second = accept(call);
+  const audio = await connectAudio((await second.until("leg.mediaReady")).media, 520);
+  unanswered.close();
+  await engine.answer(call.legId);
+  await phone.waitForEstablished();
+  expectTone(dominantFrequency(await audio.hear(50), 8000).frequencyHz, TONES_HZ["1001"]);
+  await phone.hangup();
+  expect(await second.until("leg.ended")).toMatchObject({ outcome: "completed" });
+  expect(first.facts.map(({ type }) => type)).toEqual(["leg.mediaReady"]);
+  await audio.closed();
+});
+
 test("calls that a dead gateway left are found by their channels and hung up", async () => {
   const call = await dial("8500");
   const leg = accept(call);
