@@ -229,7 +229,7 @@ const publish: Run = (call) =>
 /** Outbound calls are answered by the phone, whenever it likes; a person who is called has to be there first. */
 const exchangeKeys: Run = (call) => {
   const isDue = call.member === "published" && !(isPersonal(call) && call.alone);
-  return isInbound(call) && isDue ? only(call, { type: "rtc.exchangeKeys" }) : nothing(call);
+  return isInbound(call) && isDue && !call.keysExchanged ? only(call, { type: "rtc.exchangeKeys" }) : nothing(call);
 };
 
 const NAMED = {

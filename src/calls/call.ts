@@ -159,16 +159,25 @@ export const createCall = (given: {
 };
 
 /** A call that a PBX sent us. Who is called in person has to come yet, and finds the ghost there. */
-export const createInboundCall = (given: {
+export const createInboundCall = ({
+  isAnswered,
+  ...given
+}: {
   readonly record: CallRecord;
   readonly trunkId: TrunkId;
   readonly voice: Voice;
   readonly inviteFirst: boolean;
+<<<<<<< HEAD
   readonly forward?: Forward;
   readonly ringTimeoutMs?: number;
+=======
+  /** The phone was in the menu, or waited at the door: it is answered, and need not wait for keys of others to be heard. */
+  readonly isAnswered: boolean;
+>>>>>>> 8cdfebb (calls: wait for no key of others behind the menu)
 }): Call => ({
   ...FRESH,
   ...given,
+  keysExchanged: isAnswered,
   displayName: nameOf(given.record),
   alone: given.record.person !== undefined,
   targets: [],

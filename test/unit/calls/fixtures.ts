@@ -39,6 +39,7 @@ export const newInboundCall = (): Call => {
   const subject = { kind: "trunk", trunkId: trunkId("trunk-1") } as const;
   const inbound = { ...record, direction: "inbound" as const, name, subject };
   return createInboundCall({
+    isAnswered: false,
     record: inbound,
     trunkId: trunkId("trunk-1"),
     voice: { language: "en" },
@@ -54,6 +55,7 @@ export const newPersonalCall = (direction: CallDirection = "outbound"): Call => 
   }
   const { record } = newInboundCall();
   return createInboundCall({
+    isAnswered: false,
     record: { ...record, person: ALICE },
     trunkId: trunkId("trunk-1"),
     voice: { language: "en" },

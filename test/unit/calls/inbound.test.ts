@@ -65,6 +65,15 @@ describe("answering", () => {
     expect(world.attached).toEqual([again]);
   });
 
+  test("who comes from the menu is in the call without waiting for keys of others", async () => {
+    const { world } = setUp();
+    world.ring(incoming({ called: "8600", admittedTo: ROOM }));
+    mediaReady(world);
+    await world.flush();
+    expect(world.calls).toContain("bridge");
+    expect(world.calls).not.toContain("exchangeKeys");
+  });
+
   test("the call knows who calls, over which trunk", async () => {
     const { world, calls } = await talking();
     expect(calls.inRoom(ROOM)).toMatchObject([
