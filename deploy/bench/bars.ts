@@ -1,5 +1,9 @@
 /** The bars as data. A measurement gives samples by the names used here; a bar without samples is not met. */
+import { findLivekitSip } from "../lab/servers/livekit-sip.ts";
 import { median, p95, percentile } from "./stats.ts";
+
+/** The stand-in waits and answers like the real one (deploy/lab/livekit-sip), and is not it. */
+const LIVEKIT_SIP = findLivekitSip() === undefined ? "the livekit-sip STAND-IN" : "livekit-sip";
 
 export type Unit = "ms" | "% of a core" | "x" | "MB" | "%" | "left";
 
@@ -49,6 +53,24 @@ export const BARS = {
     unit: "ms",
     judgedBy: "p95",
     limit: 2000,
+  },
+  "livekit-dial-in-ring": {
+    figure: `phone dials in over ${LIVEKIT_SIP}: INVITE → 180`,
+    unit: "ms",
+    judgedBy: "p95",
+    limit: 150,
+  },
+  "livekit-dial-in-in": {
+    figure: `phone dials in over ${LIVEKIT_SIP}: INVITE → heard in the conference`,
+    unit: "ms",
+    judgedBy: "p95",
+    limit: 2000,
+  },
+  "livekit-dial-in-out": {
+    figure: `phone dials in over ${LIVEKIT_SIP}: INVITE → hears the conference, old key`,
+    unit: "ms",
+    judgedBy: "p95",
+    limit: 3000,
   },
   "pin-in": { figure: "last PIN digit → heard in the conference", unit: "ms", judgedBy: "p95", limit: 700 },
   "pin-out": { figure: "last PIN digit → hears the conference, young key", unit: "ms", judgedBy: "p95", limit: 1800 },

@@ -13,7 +13,7 @@ import { cost } from "./measurements/cost.ts";
 import { crowd } from "./measurements/crowd.ts";
 import { fullConference } from "./measurements/full-conference.ts";
 import { delays } from "./measurements/delay.ts";
-import { dialIn } from "./measurements/dial-in.ts";
+import { dialIn, dialInOverLivekitSip } from "./measurements/dial-in.ts";
 import { keypad } from "./measurements/keypad.ts";
 import { leaks } from "./measurements/leaks.ts";
 import { person } from "./measurements/person.ts";
@@ -27,6 +27,7 @@ const MEASUREMENTS = {
   answer,
   fresh,
   "dial-in": dialIn,
+  "livekit-dial-in": dialInOverLivekitSip,
   crowd,
   keypad,
   person,
@@ -40,8 +41,8 @@ const NAMES = Object.keys(MEASUREMENTS) as MeasurementName[];
 /** Without a gateway there is nothing that it could leave behind, and no number to dial; the full conference is of Asterisk's phones. */
 const NOT_FOR = {
   asterisk: [],
-  "livekit-sip": ["full"],
-  "livekit-sip-direct": ["leaks", "dial-in", "crowd", "keypad", "person", "full"],
+  "livekit-sip": ["full", "livekit-dial-in"],
+  "livekit-sip-direct": ["leaks", "dial-in", "livekit-dial-in", "crowd", "keypad", "person", "full"],
 } as const satisfies Record<Engine, readonly MeasurementName[]>;
 const measurementsOf = (engine: Engine): readonly MeasurementName[] =>
   names.filter((name) => !(NOT_FOR[engine] as readonly MeasurementName[]).includes(name));

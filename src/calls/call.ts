@@ -167,13 +167,10 @@ export const createInboundCall = ({
   readonly trunkId: TrunkId;
   readonly voice: Voice;
   readonly inviteFirst: boolean;
-<<<<<<< HEAD
   readonly forward?: Forward;
   readonly ringTimeoutMs?: number;
-=======
   /** The phone was in the menu, or waited at the door: it is answered, and need not wait for keys of others to be heard. */
   readonly isAnswered: boolean;
->>>>>>> 8cdfebb (calls: wait for no key of others behind the menu)
 }): Call => ({
   ...FRESH,
   ...given,

@@ -130,19 +130,13 @@ export const createReception = (deps: ReceptionDeps): ((incoming: IncomingCall) 
       state: "routing",
       createdAtMs: deps.clock.nowMs(),
     };
-    const { callId: call } = record;
-    log.info({ callId: call, legId, trunkId, roomId, rule, number: maskNumber(number) }, "inbound call");
+    log.info({ callId: record.callId, legId, trunkId, roomId, rule, number: maskNumber(number) }, "inbound call");
     // The ghost made the chat of two, or waits at the room's door.
-<<<<<<< HEAD
     const inviteFirst = person === undefined && incoming.isInvited !== true;
-    const actor = deps.createActor(createInboundCall({ record, trunkId, voice, inviteFirst, ...ringing }), forward);
-    registry.add(actor);
-=======
-    const inviteFirst = where.person === undefined && incoming.isInvited !== true;
     const isAnswered = incoming.admittedTo !== undefined;
-    const actor = deps.createActor(createInboundCall({ record, trunkId, voice, inviteFirst, isAnswered }));
-    registry.addInbound(actor);
->>>>>>> 8cdfebb (calls: wait for no key of others behind the menu)
+    const call = createInboundCall({ record, trunkId, voice, inviteFirst, isAnswered, ...ringing });
+    const actor = deps.createActor(call, forward);
+    registry.add(actor);
     actor.post({ type: "call.start" });
   };
 

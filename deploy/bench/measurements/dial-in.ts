@@ -1,9 +1,12 @@
 /** How long it takes a phone to get in: by a number that leads to the room, or by the menu and its PIN. */
 import { TELEPHONE_HZ } from "../call.ts";
 import { type DialInStage, MENU_NUMBER, passes, ROOM_NUMBER, startDialInStage } from "../dial-in-stage.ts";
-import { type Measurement, runs } from "../measurement.ts";
+import type { BarName, Samples } from "../bars.ts";
+import { type Measurement, type MeasurementContext, runs } from "../measurement.ts";
 
 const RUNS = 40;
+/** Of the other engine: for its bars, which are wider, fewer runs say enough. */
+const LIVEKIT_SIP_RUNS = 15;
 const CALLER = "1500";
 const byNumber = async (stage: DialInStage) => {
   const ghost = stage.lab.gateway.ghost(CALLER);
@@ -27,6 +30,21 @@ const byPin = async (stage: DialInStage) => {
   return { "pin-in": passed.in, "pin-out": passed.out };
 };
 
+type Found = Partial<Record<BarName, number>>;
+
+/** Collects what each run found. */
+const createSamples = (bars: readonly BarName[], { progress }: Pick<MeasurementContext, "progress">) => {
+  const samples = new Map(bars.map((bar) => [bar, [] as number[]]));
+  return {
+    take: (found: Found, words: string): void => {
+      for (const [bar, value] of Object.entries(found)) samples.get(bar as BarName)?.push(value);
+      const told = Object.entries(found).map(([bar, ms]) => `${bar} ${ms.toFixed(0)} ms`);
+      progress(`${words}: ${told.join(", ")}`);
+    },
+    all: (): Samples => Object.fromEntries(samples),
+  };
+};
+
 const BARS = ["dial-in-ring", "dial-in-in", "dial-in-out", "pin-in", "pin-out"] as const;
 
 export const dialIn: Measurement = {
@@ -34,23 +52,26 @@ export const dialIn: Measurement = {
   run: async (context) => {
     await using scope = new AsyncDisposableStack();
     const stage = await startDialInStage(scope, context);
-    const samples: Record<(typeof BARS)[number], number[]> = {
-      "dial-in-ring": [],
-      "dial-in-in": [],
-      "dial-in-out": [],
-      "pin-in": [],
-      "pin-out": [],
-    };
-    const take = (found: Partial<Record<(typeof BARS)[number], number>>, words: string): void => {
-      for (const bar of BARS) {
-        const value = found[bar];
-        if (value !== undefined) samples[bar].push(value);
-      }
-      const told = Object.entries(found).map(([bar, ms]) => `${bar} ${ms.toFixed(0)} ms`);
-      context.progress(`${words}: ${told.join(", ")}`);
-    };
-    for (let i = 0; i < runs(RUNS, context); i++) take(await byNumber(stage), `dial-in ${i + 1}`);
-    for (let i = 0; i < runs(RUNS, context); i++) take(await byPin(stage), `PIN ${i + 1}`);
-    return samples;
+    const samples = createSamples(BARS, context);
+    for (let i = 0; i < runs(RUNS, context); i++) samples.take(await byNumber(stage), `dial-in ${i + 1}`);
+    for (let i = 0; i < runs(RUNS, context); i++) samples.take(await byPin(stage), `PIN ${i + 1}`);
+    return samples.all();
+  },
+};
+
+const LIVEKIT_SIP_BARS = ["livekit-dial-in-ring", "livekit-dial-in-in", "livekit-dial-in-out"] as const;
+
+/** The same by a number over livekit-sip, whatever engine the other figures are of. */
+export const dialInOverLivekitSip: Measurement = {
+  bars: LIVEKIT_SIP_BARS,
+  run: async (context) => {
+    await using scope = new AsyncDisposableStack();
+    const stage = await startDialInStage(scope, { ...context, engine: "livekit-sip" });
+    const samples = createSamples(LIVEKIT_SIP_BARS, context);
+    for (let i = 0; i < runs(LIVEKIT_SIP_RUNS, context); i++) {
+      const found = Object.entries(await byNumber(stage)).map(([bar, value]) => [`livekit-${bar}`, value] as const);
+      samples.take(Object.fromEntries(found), `dial-in over livekit-sip ${i + 1}`);
+    }
+    return samples.all();
   },
 };
