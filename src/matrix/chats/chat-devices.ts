@@ -1,18 +1,21 @@
 import { ClientEvent, type TimelineEvents } from "matrix-js-sdk";
 import { GatewayError, toGatewayError } from "../../errors.ts";
-import type { GhostUserId, RoomId } from "../../ids.ts";
+import type { DeviceId, GhostUserId, RoomId } from "../../ids.ts";
 import { type BotMessage, createBotEvents } from "../appservice/bot-events.ts";
-import { newDeviceId } from "../devices.ts";
 import { LEGACY_CALL_TEXT, refusalOf, watchLegacyCalls } from "./legacy-calls.ts";
 import { maskGhosts } from "../mask.ts";
 import { type GhostDevice, type GhostDeviceDeps, openGhostDevice } from "../rtc/ghost-device.ts";
 import { deleteDevices } from "../rtc/leftovers.ts";
 import { within } from "../rtc/within.ts";
+import { type Borrowed, createResidents } from "./residents.ts";
 
 export interface ChatAddress {
   readonly room: RoomId;
   readonly ghost: GhostUserId;
 }
+
+/** `device` rejects with HOMESERVER_* or ENCRYPTION_FAILED. */
+export type BorrowedDevice = Borrowed<GhostDevice>;
 
 /**
  * The resident device of a ghost in a chat: what is written to the number between calls can only be read by a device that was there before,
@@ -23,7 +26,12 @@ export interface ChatDevices {
   warm(chat: ChatAddress): void;
   /** Sends an event as the ghost, encrypted where the room is; resolves with its id. Rejects with GatewayError. */
   send(chat: ChatAddress, type: string, content: Record<string, unknown>): Promise<string>;
-  /** Closes the device of a chat that is over. */
+  /**
+   * The device for a call in the chat, opened if there is none: a call that need not make one rings sooner. Undefined while another call has
+   * it: two memberships of one device would be one.
+   */
+  borrow(chat: ChatAddress): BorrowedDevice | undefined;
+  /** Closes the device of a chat that is over, once no call has it. */
   drop(room: RoomId): void;
   /** Deletes all devices. Bounded to 2 s. */
   close(): Promise<void>;
@@ -42,9 +50,6 @@ const CLOSE_TIMEOUT_MS = 2000;
 
 export const createChatDevices = (deps: ChatDevicesDeps): ChatDevices => {
   const { homeserver, liveDevices, log, maxDevices = MAX_DEVICES } = deps;
-  /** Least recently used first. */
-  const devices = new Map<RoomId, Promise<GhostDevice>>();
-
   const warn = (what: string, thrown: unknown): void => {
     const { code, message } = toGatewayError(thrown);
     log.warn({ code }, `${what}: ${maskGhosts(message)}`);
@@ -59,8 +64,8 @@ export const createChatDevices = (deps: ChatDevicesDeps): ChatDevices => {
     told.catch((error: unknown) => warn("a legacy call was not refused", error));
   };
 
-  const open = async ({ ghost, room }: ChatAddress): Promise<GhostDevice> => {
-    const device = await openGhostDevice(deps, { ghost, roomId: room, deviceId: newDeviceId() });
+  const open = async ({ ghost, room }: ChatAddress, deviceId: DeviceId): Promise<GhostDevice> => {
+    const device = await openGhostDevice(deps, { ghost, roomId: room, deviceId });
     const { client } = device;
     const onEvent = createBotEvents({
       client,
@@ -82,38 +87,14 @@ export const createChatDevices = (deps: ChatDevicesDeps): ChatDevices => {
     return device;
   };
 
-  const closeDevice = async (device: Promise<GhostDevice>): Promise<void> => {
-    try {
-      await (await device).close();
-    } catch (error) {
-      warn("a ghost's device was not closed", error);
-    }
-  };
-
-  const drop = (room: RoomId): void => {
-    const device = devices.get(room);
-    devices.delete(room);
-    if (device !== undefined) void closeDevice(device);
-  };
-
-  const deviceOf = (chat: ChatAddress): Promise<GhostDevice> => {
-    const { room } = chat;
-    const known = devices.get(room);
-    const device = known ?? open(chat);
-    devices.delete(room);
-    devices.set(room, device);
-    if (known === undefined) {
-      device.catch(() => {
-        if (devices.get(room) === device) devices.delete(room);
-      });
-      const [oldest] = devices.keys();
-      if (devices.size > maxDevices && oldest !== undefined) drop(oldest);
-    }
-    return device;
-  };
+  const residents = createResidents({
+    open,
+    most: maxDevices,
+    onCloseFailed: (error) => warn("a ghost's device was not closed", error),
+  });
 
   const send: ChatDevices["send"] = async (chat, type, content) => {
-    const device = await deviceOf(chat);
+    const device = await residents.of(chat).device;
     await device.room(new AbortController().signal);
     try {
       const sent = await device.client.sendEvent(chat.room, type as keyof TimelineEvents, content as never);
@@ -125,14 +106,11 @@ export const createChatDevices = (deps: ChatDevicesDeps): ChatDevices => {
 
   return {
     warm: (chat) => {
-      deviceOf(chat).catch((error: unknown) => warn("a ghost has no device in its chat", error));
+      residents.of(chat).device.catch((error: unknown) => warn("a ghost has no device in its chat", error));
     },
     send,
-    drop,
-    close: async () => {
-      const closing = [...devices.values()].map(closeDevice);
-      devices.clear();
-      await within(Promise.all(closing), CLOSE_TIMEOUT_MS, undefined);
-    },
+    borrow: (chat) => residents.borrow(chat),
+    drop: (room) => residents.drop(room),
+    close: () => within(residents.closeAll(), CLOSE_TIMEOUT_MS, undefined),
   };
 };

@@ -39,6 +39,15 @@ const EXPIRY_WITHOUT_DELAYED_LEAVE_MS = 10 * 60_000;
 const NETWORK_RETRIES = 100;
 const PUBLISH_TIMEOUT_MS = 15_000;
 
+/** A chat of two has a device that is there already. */
+const deviceFor = (
+  { borrowDevice }: GhostSessionDeps,
+  { person, roomId: room, ghost }: GhostSessionRequest,
+): Pick<SessionContext, "deviceId" | "borrowed"> => {
+  const borrowed = person === undefined ? undefined : borrowDevice({ room, ghost });
+  return borrowed === undefined ? { deviceId: newDeviceId() } : { deviceId: borrowed.deviceId, borrowed };
+};
+
 export const createGhostSession = (
   deps: GhostSessionDeps,
   request: GhostSessionRequest,
@@ -59,7 +68,7 @@ export const createGhostSession = (
     deps,
     request,
     log,
-    deviceId: newDeviceId(),
+    ...deviceFor(deps, request),
     ended: ended.signal,
     tasks: createTasks(),
     keyExchange: createKeyExchange(),
@@ -113,6 +122,7 @@ export const createGhostSession = (
       const written = Promise.withResolvers<void>();
       writing = written;
       context.membership = "asked";
+      deps.callDevices.add(context.deviceId);
       call.join(
         // `livekit_alias` is read by nobody any more, but older clients expect it to be there.
         { type: "livekit", livekit_service_url: serviceUrl, livekit_alias: request.roomId },

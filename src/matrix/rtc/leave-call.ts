@@ -49,12 +49,15 @@ export const leaveCall = async (context: SessionContext): Promise<boolean> => {
   );
   // Before the room is left: then it could not be written any more.
   const membership = await step("membership", () => leaveMembership(context));
+  // Before it is given back: the next call of a chat has the same device.
+  deps.callDevices.delete(context.deviceId);
   const others = await Promise.all([
     ...closers.splice(0).map((close) => step("close", close)),
     // What `prepare` still does may bring a device or a join after this: then they go as well, later than the caller waits.
     step("device", async () => {
       await tasks.settled();
-      await context.device?.close();
+      if (context.borrowed === undefined) await context.device?.close();
+      else context.borrowed.giveBack();
     }),
     step("room", async () => {
       await tasks.settled();

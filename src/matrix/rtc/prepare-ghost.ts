@@ -24,9 +24,9 @@ const enterRoom = async (context: SessionContext): Promise<void> => {
 };
 
 const openDevice = async (context: SessionContext): Promise<GhostDevice> => {
-  const { deps, request, deviceId, closers } = context;
+  const { deps, request, deviceId, closers, borrowed } = context;
   const { callId, ghost, roomId } = request;
-  const device = await openGhostDevice(deps, { ghost, roomId, deviceId });
+  const device = await (borrowed?.device ?? openGhostDevice(deps, { ghost, roomId, deviceId }));
   context.device = device;
   const onUnreadable = (user: string): void => {
     deps.onCount("member.unreadable");
@@ -109,7 +109,7 @@ const startCall = async (context: SessionContext, device: GhostDevice, room: Roo
 const removeStaleMemberships = async ({ deps, request }: SessionContext): Promise<void> => {
   const { ghost, roomId } = request;
   await cancelDelayedLeaves(deps.homeserver, ghost, roomId);
-  await emptyMemberships(deps.homeserver, { ghost, roomId, spare: deps.liveDevices });
+  await emptyMemberships(deps.homeserver, { ghost, roomId, spare: deps.callDevices });
 };
 
 const createSchema = z.object({ sender: z.string(), content: z.unknown() });

@@ -13,7 +13,7 @@ import { createTransports } from "./transports.ts";
 
 export interface RtcDeps extends Omit<
   GhostSessionDeps,
-  "transports" | "liveDevices" | "hasOtherSession" | "inTurn" | "syncPace"
+  "transports" | "liveDevices" | "hasOtherSession" | "inTurn" | "syncPace" | "callDevices" | "borrowDevice"
 > {
   /** `livekit_service_url` for a homeserver that names none. */
   readonly fallbackServiceUrl?: string | undefined;
@@ -46,6 +46,7 @@ const CLEAN_UP_DELAYS_MS = [5_000, 10_000, 15_000, 30_000, 60_000, 300_000];
 
 export const createRtc = (rtcDeps: RtcDeps): Rtc => {
   const liveDevices = new Set<DeviceId>();
+  const callDevices = new Set<DeviceId>();
   const transports = createTransports(rtcDeps);
   const sessions = new Map<CallId, GhostSession>();
   /** Calls that are in their rooms and not about to leave. */
@@ -54,13 +55,20 @@ export const createRtc = (rtcDeps: RtcDeps): Rtc => {
     [...present].some(
       ({ request }) => request.callId !== callId && request.roomId === roomId && request.ghost === ghost,
     );
-  const deps: GhostSessionDeps & Pick<RtcDeps, "onChatMessage"> = {
-    ...rtcDeps,
-    liveDevices,
+  const deviceDeps = { ...rtcDeps, liveDevices, syncPace: createSyncPace(() => performance.now()) };
+  const chatDevices = createChatDevices({
+    ...deviceDeps,
+    isOurs: (user) => rtcDeps.isGhost(toUserId(user)),
+    onMessage: (chat, message) => rtcDeps.onChatMessage?.(chat, message),
+    nowMs: Date.now,
+  });
+  const deps: GhostSessionDeps = {
+    ...deviceDeps,
     transports,
     hasOtherSession,
     inTurn: createSlots(MADE_READY_AT_ONCE),
-    syncPace: createSyncPace(() => performance.now()),
+    callDevices,
+    borrowDevice: (chat) => chatDevices.borrow(chat),
   };
   const { homeserver, log } = deps;
 
@@ -73,14 +81,13 @@ export const createRtc = (rtcDeps: RtcDeps): Rtc => {
   };
 
   const cleanUp: Rtc["cleanUp"] = async (ghost, roomId, options = { leaveRoom: false }) => {
-    const scope = { ghost, roomId, spare: liveDevices };
     const isLive = sessionIn(roomId, ghost) !== undefined;
     const steps = [
       // The listing does not tell the delayed leave of a running session from an old one.
       ...(isLive ? [] : [() => cancelDelayedLeaves(homeserver, ghost, roomId)]),
-      () => emptyMemberships(homeserver, scope),
+      () => emptyMemberships(homeserver, { ghost, roomId, spare: callDevices }),
       ...(isLive || !options.leaveRoom ? [] : [() => leaveRoom(homeserver, ghost, roomId)]),
-      () => deleteDevices(homeserver, scope),
+      () => deleteDevices(homeserver, { ghost, roomId, spare: liveDevices }),
     ];
     const failures: unknown[] = [];
     for (const step of steps) await step().catch((error: unknown) => failures.push(error));
@@ -134,12 +141,7 @@ export const createRtc = (rtcDeps: RtcDeps): Rtc => {
     },
     cleanUp,
     roomChanged: (room) => deps.syncPace.hurry(room),
-    chatDevices: createChatDevices({
-      ...deps,
-      isOurs: (user) => deps.isGhost(toUserId(user)),
-      onMessage: (chat, message) => deps.onChatMessage?.(chat, message),
-      nowMs: Date.now,
-    }),
+    chatDevices,
     sendNotice: async (call, _room, text) => sessionOf(call).sendNotice(text),
     noticeOnce: async (ghost, room, text) => {
       const session = sessionIn(room, ghost);

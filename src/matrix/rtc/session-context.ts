@@ -1,4 +1,5 @@
 import type { MediaKey, PrepareMember, RtcFact } from "../../calls/ports.ts";
+import type { BorrowedDevice, ChatDevices } from "../chats/chat-devices.ts";
 import type { CallId, DeviceId, GhostUserId, RoomId, UserId } from "../../ids.ts";
 import type { Log } from "../../log.ts";
 import type { DroppedMediaKey } from "../crypto/media-key-gate.ts";
@@ -27,6 +28,10 @@ export interface GhostSessionDeps extends GhostDeviceDeps {
   /** Whether the homeserver has delayed events (MSC4140) and allows a delay of 18 s, as found at start. */
   readonly delayedEventsSupported: () => boolean;
   readonly stickyMembers?: StickyMembers;
+  /** Devices whose memberships belong to running calls. */
+  readonly callDevices: Set<DeviceId>;
+  /** The device of the ghost in a chat of two. */
+  readonly borrowDevice: ChatDevices["borrow"];
   readonly onMediaKey: (call: CallId, key: MediaKey) => void;
   /** LiveKit identities of all members of the call that are not phones of this gateway, at every change. */
   readonly onMembers: (call: CallId, identities: readonly string[]) => void;
@@ -59,6 +64,8 @@ export interface SessionContext {
   readonly keyExchange: KeyExchange;
   readonly onMembershipWritten: (eventId: string) => void;
   readonly onMembershipFailed: (error: unknown) => void;
+  /** Given back when the call is left; absent: the device is the call's own. */
+  readonly borrowed?: BorrowedDevice;
   device?: GhostDevice;
   call?: CallSession;
   joined: boolean;
