@@ -7,6 +7,7 @@ import { toneSamples, TONES_HZ } from "../../../deploy/lab/audio/tone.ts";
 import { readWav } from "../../../deploy/lab/audio/wav.ts";
 import { type Lab, startLab } from "../../../deploy/lab/lab.ts";
 import { OUTSIDE_NUMBERS } from "../../../deploy/lab/outside-world.ts";
+import { until } from "../../support/e2e/until.ts";
 import { type AriClient, connectAri, connectMedia } from "./ari-client.ts";
 
 let lab: Lab;
@@ -60,8 +61,21 @@ test("a phone calls the other through the PBX, each hears the other's tone, keys
 
 const TRUNKS = ["xivo", "xivo-registered", "xivo-tls"];
 
+/** A PBX that was too busy to answer OPTIONS gets no calls until Asterisk asks again, after 30 s ("Allocation failed"). */
+const untilReachable = (trunk: string): Promise<true> =>
+  until(
+    `Asterisk to reach the PBX over ${trunk}`,
+    async () => {
+      const contacts = (await lab.trunkPeer.cli("pjsip show contacts")).split("\n");
+      const contact = contacts.find((line) => line.includes(`${trunk}-aor/`));
+      return contact !== undefined && !contact.includes("Unavail") ? true : undefined;
+    },
+    { withinMs: 40_000 },
+  );
+
 /** Calls `number` over a trunk and answers with the channel of the call and of its audio, bridged. */
 async function call(trunk: string, number: string, onAnswer: "bridge" | "none" = "bridge") {
+  await untilReachable(trunk);
   const request = { endpoint: `PJSIP/${number}@${trunk}`, app: "lab-test", callerId: "+33240101112" };
   const channel = await ari.request("POST", "/channels", request).catch(async (cause: unknown) => {
     // "Allocation failed" is all that ARI says; the reason is mostly a contact that did not answer OPTIONS.

@@ -11,7 +11,8 @@ const untilKnownAsAway = async ({ trunkPeer }: Lab, endpoint: string): Promise<v
   await until(`Asterisk to know that the other side of ${endpoint} is away`, async () =>
     (await trunkPeer.cli("pjsip show contacts"))
       .split("\n")
-      .some((line) => line.includes(endpoint) && /Unavail/.test(line))
+      // Not of another endpoint whose name begins alike.
+      .some((line) => line.includes(`${endpoint}-aor/`) && /Unavail/.test(line))
       ? true
       : undefined,
   );
