@@ -95,7 +95,11 @@ export const createInboundLeg = ({
       queueMicrotask(() => {
         const ended = ending.ended();
         if (ended !== undefined) return onFact({ type: "leg.ended", ...ended });
-        prepare().catch((error: unknown) => giveUp("media-failed", error));
+        prepare().catch(async (error: unknown) => {
+          // A caller who gives up at once has no channel any more; then the end comes with its own cause.
+          await ending.untilGone();
+          giveUp("media-failed", error);
+        });
       });
     },
 
