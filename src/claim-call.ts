@@ -2,10 +2,10 @@
 import { randomUUID } from "node:crypto";
 import type { Outcome } from "./calls/outcome.ts";
 import type { LegFact, LegMedia, SipPort } from "./calls/ports.ts";
-import { callerIdFor, dialString, selectTrunks, type Trunk, voiceFor } from "./calls/trunk.ts";
+import { dialTargets, type Trunk, voiceFor } from "./calls/trunk.ts";
 import type { Voice } from "./calls/voice.ts";
 import { GatewayError, toGatewayError } from "./errors.ts";
-import { callId, legId, type UserId } from "./ids.ts";
+import { callId, type UserId } from "./ids.ts";
 import type { Log } from "./log.ts";
 import type { LobbyPort } from "./media/lobby-port.ts";
 import type { Recording } from "./media/spoken-prompts.ts";
@@ -46,15 +46,17 @@ export const createClaimCalls = ({ sip, lobby, trunks, plan, log }: ClaimCallsDe
   const running = new Set<(outcome: Outcome) => Promise<void>>();
 
   const speak: ClaimCalls["speak"] = (number, user, code) => {
-    const [trunk] = selectTrunks(number, trunks);
-    if (trunk === undefined) throw new GatewayError("NO_ROUTE", `No trunk takes this number (class ${number.class}).`);
+    const call = callId(randomUUID());
+    const subject = { kind: "user", userId: user } as const;
+    const [target] = dialTargets(number, { subject, call }, { trunks, country: plan.country });
+    if (target === undefined) throw new GatewayError("NO_ROUTE", `No trunk takes this number (class ${number.class}).`);
     if (running.size >= MOST_AT_ONCE) {
       throw new GatewayError("LIMIT_REACHED", "Others are claiming numbers. Try again in a minute.", {
         retryable: true,
       });
     }
-    const call = callId(randomUUID());
-    const leg = legId(`${call}-1`);
+    const { legId: leg, trunkId } = target;
+    const voice = voiceFor(number, trunks.find(({ id }) => id === trunkId) ?? {});
     let entered: Promise<void> | undefined;
 
     const end = async (outcome: Outcome): Promise<void> => {
@@ -76,7 +78,7 @@ export const createClaimCalls = ({ sip, lobby, trunks, plan, log }: ClaimCallsDe
       try {
         if (entered === undefined) throw new GatewayError("MEDIA_FAILED", "the phone has no audio");
         await entered;
-        await lobby.say(call, wordsOf(code, voiceFor(number, trunk)), TOKEN);
+        await lobby.say(call, wordsOf(code, voice), TOKEN);
       } catch (thrown) {
         fail(thrown);
       }
@@ -94,19 +96,8 @@ export const createClaimCalls = ({ sip, lobby, trunks, plan, log }: ClaimCallsDe
     };
 
     running.add(end);
-    log.info({ callId: call, trunkId: trunk.id, number: maskNumber(number), user }, "a number is called with a code");
-    sip.dial(
-      {
-        callId: call,
-        legId: leg,
-        trunkId: trunk.id,
-        dialString: dialString(number, trunk, plan.country),
-        callerId: callerIdFor({ kind: "user", userId: user }, trunk),
-        ringTimeoutMs: RING_MS,
-        maxDurationMs: MAX_DURATION_MS,
-      },
-      onFact,
-    );
+    log.info({ callId: call, trunkId, number: maskNumber(number), user }, "a number is called with a code");
+    sip.dial({ callId: call, ...target, ringTimeoutMs: RING_MS, maxDurationMs: MAX_DURATION_MS }, onFact);
   };
 
   return {

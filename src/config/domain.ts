@@ -65,14 +65,16 @@ const destinationOf = (rule: Config["dispatchRules"][number], plan: NumberPlan):
   return { kind: "user", userId: userId(user), ...(Object.keys(forward).length === 0 ? {} : { forward }) };
 };
 
-export const dispatchRulesOf = (config: Config): readonly DispatchRule[] =>
-  config.dispatchRules.map((rule) => ({
+export const dispatchRulesOf = (config: Config): readonly DispatchRule[] => {
+  const plan = numberPlanOf(config);
+  return config.dispatchRules.map((rule) => ({
     name: rule.name,
     numbers: rule.numbers,
     trunks: (rule.trunks ?? config.trunks.map((trunk) => trunk.name)).map(trunkId),
     ...(rule.callers === undefined ? {} : { callers: rule.callers }),
-    destination: destinationOf(rule, numberPlanOf(config)),
+    destination: destinationOf(rule, plan),
   }));
+};
 
 /** The numbers of the menu as a dispatch rule, for finding and for conflicts; none without a menu. It leads to no room by itself. */
 export const menuRuleOf = ({ menu, trunks }: Config): readonly DispatchRule[] =>

@@ -109,15 +109,17 @@ const dispatchMisfits = (config: Config): Misfit[] => {
   return [...unknown, ...conflicts];
 };
 
-const forwardMisfits = (config: Config): Misfit[] =>
-  config.dispatchRules.flatMap(({ forward }, index) =>
+const forwardMisfits = (config: Config): Misfit[] => {
+  const plan = numberPlanOf(config);
+  return config.dispatchRules.flatMap(({ forward }, index) =>
     Object.entries(forward)
-      .filter(([, number]) => numberIn(number, numberPlanOf(config)) === undefined)
+      .filter(([, number]) => numberIn(number, plan) === undefined)
       .map(([, number]) => ({
         path: ["dispatch_rules", index, "forward"],
         message: `expected numbers of the number plan (numbering), got ${JSON.stringify(number)}`,
       })),
   );
+};
 
 const menuMisfits = (config: Config): Misfit[] => {
   const { menu, dispatchRules: rules } = config;
