@@ -138,10 +138,6 @@ test(
     ]) {
       expect(await leftOf(lab, { roomId, ghost: who, witness: scene.bob, lostParticipants })).toEqual([]);
     }
-    // Members without a browser do not come back after so long.
-    await alice.leave();
-    room = roomHand(lab, await scene.createRoom({ encrypted: false }), scene.alice);
-    alice = await scene.join(scene.alice, room.roomId, TONES_HZ.alice);
     const later = await scene.addByApi(room.roomId, OUTSIDE);
     await alice.hear(later.user_id, TONES_HZ.outside);
   },

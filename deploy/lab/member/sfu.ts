@@ -1,3 +1,5 @@
+import { setTimeout as delay } from "node:timers/promises";
+
 import {
   AudioFrame,
   AudioSource,
@@ -21,6 +23,7 @@ import { nowMs } from "./hearing.ts";
 
 export const SFU_RATE_HZ = 48_000;
 const FRAME_SAMPLES = SFU_RATE_HZ / 100;
+const JOIN_AGAIN_MS = 500;
 
 export interface SfuOptions {
   readonly url: string;
@@ -50,8 +53,62 @@ function requestE2ee(room: Room, message: E2eeMessage): void {
   livekitFfiRequest(request.toBinary());
 }
 
-/** Connects, publishes a microphone track that says nothing yet, and subscribes. */
+interface JoinedRoom {
+  setKey(key: MediaKey): void;
+  capture(frame: AudioFrame): void;
+  close(): Promise<void>;
+}
+
+interface MediaKey {
+  readonly identity: string;
+  readonly index: number;
+  readonly key: Uint8Array;
+}
+
+/** Joins, publishes a microphone track that says nothing yet, and subscribes; when it is interrupted it joins anew until it is let in. */
 export async function connectSfu(options: SfuOptions): Promise<SfuConnection> {
+  // Every index of everybody, as the ring of a key provider holds them.
+  const keys = new Map<string, MediaKey>();
+  let joined: JoinedRoom | undefined;
+  let closed = false;
+  const join = async (): Promise<void> => {
+    joined = await joinRoom(options, () => void joinAgain());
+    for (const key of keys.values()) joined.setKey(key);
+    if (closed) await joined.close();
+  };
+  // rtc-node comes back by itself, but is deaf then to tracks that others publish later: it makes no offer for them.
+  const joinAgain = async (): Promise<void> => {
+    const interrupted = joined;
+    joined = undefined;
+    await interrupted?.close();
+    for (;;) {
+      if (closed) return;
+      try {
+        return await join();
+      } catch {
+        await delay(JOIN_AGAIN_MS);
+      }
+    }
+  };
+  await join();
+  return {
+    setKey: (identity, index, key) => {
+      const mediaKey = { identity, index, key };
+      const name = `${identity} ${index}`;
+      // The newest last: of the own ones it is the one to send with.
+      keys.delete(name);
+      keys.set(name, mediaKey);
+      joined?.setKey(mediaKey);
+    },
+    capture: (pcm) => joined?.capture(new AudioFrame(pcm, SFU_RATE_HZ, 1, FRAME_SAMPLES)),
+    close: async () => {
+      closed = true;
+      await joined?.close();
+    },
+  };
+}
+
+async function joinRoom(options: SfuOptions, onInterrupted: () => void): Promise<JoinedRoom> {
   const room = new Room();
   if (options.onFrame !== undefined) subscribe(room, options.onFrame);
   const subscribeToThose = subscribeTo(room, options.onlyFrom ?? []);
@@ -83,8 +140,9 @@ export async function connectSfu(options: SfuOptions): Promise<SfuConnection> {
     track,
     new TrackPublishOptions({ source: TrackSource.SOURCE_MICROPHONE, dtx: false, red: false }),
   );
+  room.once(RoomEvent.Reconnecting, onInterrupted);
   return {
-    setKey: (identity, index, key) => {
+    setKey: ({ identity, index, key }) => {
       requestE2ee(room, { case: "setKey", value: { participantIdentity: identity, key, keyIndex: index } as never });
       if (identity !== options.identity) return;
       // The sender's index does not follow setKey.
@@ -94,10 +152,8 @@ export async function connectSfu(options: SfuOptions): Promise<SfuConnection> {
         value: { participantIdentity: identity, trackSid, keyIndex: index } as never,
       });
     },
-    capture: (pcm) => {
-      // Rejects when the source was closed between two ticks: nothing to do then.
-      source.captureFrame(new AudioFrame(pcm, SFU_RATE_HZ, 1, FRAME_SAMPLES)).catch(() => {});
-    },
+    // Rejects when the source was closed between two ticks: nothing to do then.
+    capture: (frame) => void source.captureFrame(frame).catch(() => {}),
     close: async () => {
       await room.disconnect();
       await source.close();
