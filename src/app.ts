@@ -111,7 +111,7 @@ const asteriskOptionsOf = (config: Config): AsteriskEngineOptions | undefined =>
 };
 
 /** One engine per kind that a trunk of the configuration uses. */
-const createEngines = ({ config, log, metrics }: Foundation): Engines => {
+const createEngines = ({ config, log, metrics }: Foundation, media: Pick<MediaPool, "press">): Engines => {
   const engineOfTrunk = new Map<TrunkId, SipPort>();
   const checks: StartupCheck[] = [];
   let asterisk: AsteriskEngine | undefined;
@@ -121,7 +121,7 @@ const createEngines = ({ config, log, metrics }: Foundation): Engines => {
     for (const trunk of asteriskOptions.trunks.keys()) engineOfTrunk.set(trunk, asterisk);
     checks.push({ name: "asterisk", run: async () => joined(await checkAsterisk(asteriskOptions)) });
   }
-  const livekitSip = createLivekitSip(config, log);
+  const livekitSip = createLivekitSip(config, log, (leg, keys) => media.press(leg, keys));
   for (const id of livekitSip?.trunks ?? []) {
     engineOfTrunk.set(id, livekitSip!.engine);
     checks.push({ name: `trunk ${id}`, run: () => livekitSip!.engine.check(id) });
@@ -300,7 +300,7 @@ export const startGateway = async (config: Config): Promise<Gateway> => {
       onSpeakers: (call, identities) => rtc.setSpeakers(call, identities),
     });
     undo.add(() => media.close());
-    const engines = createEngines(foundation);
+    const engines = createEngines(foundation, media);
     undo.add(() => engines.close());
     const { appservice, rtc } = await createMatrixSide(foundation, media, () => hasDelayedEvents);
     const plan = numberPlanOf(config);
@@ -372,9 +372,11 @@ export const startGateway = async (config: Config): Promise<Gateway> => {
         { name: "transport", run: () => health.transport() },
         { name: "media", run: () => media.ready().then(() => ({ ok: true, text: "a media worker is ready" })) },
         ...engines.checks,
+        ...personal.checks,
       ],
       { log },
     );
+    if (!personal.areChatsAccepted()) numbers.onOwners((owners) => personal.inviteOwners(owners));
     readiness = { ready: true, checks };
     log.info(
       { api: listeners.api.url, appservice: listeners.appservice.url, bot: botUserId },

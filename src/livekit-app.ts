@@ -3,7 +3,11 @@ import { dispatchRulesOf, menuRuleOf } from "./config/domain.ts";
 import type { Config } from "./config/schema.ts";
 import { type TrunkId, trunkId } from "./ids.ts";
 import type { Log } from "./log.ts";
-import { createLivekitSipEngine, type LivekitSipEngine } from "./sip/livekit-sip/engine.ts";
+import {
+  createLivekitSipEngine,
+  type LivekitSipEngine,
+  type LivekitSipEngineOptions,
+} from "./sip/livekit-sip/engine.ts";
 import type { InboundTrunk } from "./sip/livekit-sip/inbound-trunks.ts";
 
 export interface LivekitSip {
@@ -12,7 +16,11 @@ export interface LivekitSip {
 }
 
 /** Undefined when no trunk needs it. */
-export const createLivekitSip = (config: Config, log: Log): LivekitSip | undefined => {
+export const createLivekitSip = (
+  config: Config,
+  log: Log,
+  press: LivekitSipEngineOptions["press"],
+): LivekitSip | undefined => {
   const { livekitSip, limits } = config;
   const trunks = config.trunks.flatMap((trunk) =>
     trunk.engine === "livekit-sip" ? [[trunkId(trunk.name), trunk.livekitSip] as const] : [],
@@ -35,6 +43,7 @@ export const createLivekitSip = (config: Config, log: Log): LivekitSip | undefin
     owner: config.homeserver.serverName,
     trunks: new Map(trunks),
     inbound: new Map(inbound),
+    press,
     log,
   });
   return { engine, trunks: trunks.map(([id]) => id) };

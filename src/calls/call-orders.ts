@@ -62,18 +62,14 @@ export const createCallOrders = ({ registry, rooms, store, sip, ...deps }: CallO
       // What they spell may be secret: it is in no error and in no log.
       if (!KEYS.test(written)) throw new GatewayError("BAD_REQUEST", "Keys are digits, * and #, 64 at most.");
       await claim(recordOf(id), subject);
-      const { legId } = activeActor(id).record();
-      if (sip.press === undefined) throw new GatewayError("BAD_REQUEST", "Keys cannot be sent over this trunk.");
-      await sip.press(legId, written);
+      await sip.press(activeActor(id).record().legId, written);
     },
     transfer: async ({ callId: id, subject, number: text }) => {
       const number = parseNumber(text, deps.plan);
       await claim(recordOf(id), subject);
       const actor = activeActor(id);
       const trunk = deps.trunks.find((one) => one.id === actor.trunkId());
-      if (trunk === undefined || sip.transfer === undefined) {
-        throw new GatewayError("BAD_REQUEST", "Calls cannot be transferred over this trunk.");
-      }
+      if (trunk === undefined) throw new GatewayError("NO_ROUTE", "The trunk of this call is gone.");
       deps.policy.authorize(subject, number);
       actor.post({ type: "transfer.asked" });
       try {

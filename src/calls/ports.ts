@@ -125,15 +125,12 @@ export interface SipPort {
    * Called for every leg at the end of its call, also after its `leg.ended`.
    */
   hangup(leg: LegId, outcome: Outcome): Promise<void>;
-  /**
-   * New media access for a live leg, after its media worker died. Rejects with GatewayError: not `retryable` when the leg is gone or the
-   * engine cannot do it (the call then ends at once), `retryable` when it may work a moment later.
-   */
+  /** New media access for a live leg, after its worker died. Rejects: `retryable` when it may work a moment later, else the call is over. */
   renewMedia(leg: LegId): Promise<LegMedia>;
-  /** Presses keys towards the phone. Rejects with MEDIA_FAILED. Absent: the engine cannot. */
-  press?(leg: LegId, keys: string): Promise<void>;
-  /** Asks the PBX to connect the phone with this user part instead of us (REFER). The leg ends soon, whatever the PBX does. Rejects with TRUNK_UNAVAILABLE. */
-  transfer?(leg: LegId, dialString: string): Promise<void>;
+  /** Presses keys towards the phone. Rejects with MEDIA_FAILED. */
+  press(leg: LegId, keys: string): Promise<void>;
+  /** Asks the PBX to connect the phone with this user part instead of us (REFER). The leg ends soon after it has; with Asterisk, whatever it answers. Rejects with TRUNK_UNAVAILABLE. */
+  transfer(leg: LegId, dialString: string): Promise<void>;
   /** Legs that the engines still hold for us; used at start to find what a crash left behind. */
   listLegs(): Promise<readonly LegId[]>;
 }
@@ -158,6 +155,8 @@ export interface PrepareMember {
   readonly roomId: RoomId;
   readonly ghost: GhostUserId;
   readonly displayName: string;
+  /** What it is called in this room only, when that is something else: who calls. */
+  readonly nameInRoom?: string;
   /** True when the bot has to invite the ghost first (command, API); false when somebody invited it already. */
   readonly inviteFirst: boolean;
   /** The one person of a one-to-one call: the room is a chat of two, and the ghost stays in it. */

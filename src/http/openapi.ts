@@ -91,7 +91,7 @@ const paths = (): Json => ({
       responses: {
         "200": answer("The call; the keys are on their way", "Call"),
         ...errors(
-          [400, "The keys are wrong, or cannot be sent over this trunk"],
+          [400, "The keys are wrong"],
           [403, "Somebody else added it"],
           [404, "No such call, or it does not run"],
         ),

@@ -29,6 +29,8 @@ export interface ConferenceDeps {
 export interface Conference {
   join(session: JoinSession): Promise<void>;
   attach(callId: string, media: LegMedia): Promise<void>;
+  /** Presses keys towards the phone. Rejects with MEDIA_FAILED where they do not go with its audio. */
+  press(callId: string, keys: string): Promise<void>;
   /** What only concerns the phone itself. */
   phone(callId: string): PhoneControls;
   setKey(callId: string, key: MediaKey): void;
@@ -125,6 +127,11 @@ export const createConference = (deps: ConferenceDeps): Conference => {
       const leg = await legs.attach(media);
       fitRate(leg);
       await sfu.fitLeg(phone);
+    },
+    async press(callId, keys) {
+      const { leg } = callOf(callId).phone;
+      if (leg?.press === undefined) throw new GatewayError("MEDIA_FAILED", "no keys can go with the phone's audio");
+      await leg.press(keys);
     },
     phone: (callId) => callOf(callId).phone,
     setKey(callId, key) {

@@ -57,6 +57,7 @@ const workerRequest = z.discriminatedUnion("type", [
   z.object({ type: z.literal("prompt"), ...request, name: z.enum(PROMPT_NAMES) }),
   z.object({ type: z.literal("promptCount"), ...request, people: z.number().int().min(0) }),
   z.object({ type: z.literal("stopMusic"), ...request }),
+  z.object({ type: z.literal("press"), ...request, keys: z.string().regex(/^[0-9A-D*#]{1,64}$/) }),
   z.object({ type: z.literal("leave"), ...request }),
   z.object({ type: z.literal("enterLobby"), ...request, media: legMedia }),
   z.object({

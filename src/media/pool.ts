@@ -4,7 +4,7 @@ import { GatewayError } from "../errors.ts";
 import type { CallId, LegId, RoomId } from "../ids.ts";
 import type { Log } from "../log.ts";
 import { createArrivals } from "./arrivals.ts";
-import { createKeyStore } from "./key-store.ts";
+import { createKeyStore, type KeyStore } from "./key-store.ts";
 import { createLobbyPool } from "./lobby-pool.ts";
 import type { LobbyPort } from "./lobby-port.ts";
 import { createMembers } from "./members.ts";
@@ -43,6 +43,8 @@ export interface MediaPoolOptions {
 export interface MediaPool extends MediaPort {
   /** Phones that are in no conference yet. */
   readonly lobby: LobbyPort;
+  /** Presses keys towards a phone whose keys go with its audio. Rejects with MEDIA_FAILED. */
+  press(leg: LegId, keys: string): Promise<void>;
   /** Resolves when a worker takes calls; for the checks at start. Rejects with MEDIA_FAILED when it cannot be started. */
   ready(): Promise<void>;
   /** At most 5 s old; undefined before the first report and after `leave`. */
@@ -84,6 +86,8 @@ interface Call {
   /** LiveKit identity of its ghost. */
   readonly identity: string;
   onFact: (fact: MediaFact) => void;
+  /** Of a phone whose keys go with its audio. */
+  leg?: LegId;
   stats?: CallAudioStats;
   isLeaving?: true;
 }
@@ -101,6 +105,40 @@ const oneOfEachWorker = (others: readonly [CallId, Call][], except: Worker): rea
   for (const one of others) if (!first.has(one[1].worker)) first.set(one[1].worker, one);
   first.delete(except);
   return [...first.values()];
+};
+
+/**
+ * Ghosts send each other no media keys (it would be N² to-device messages), and phones of one worker need none. Those of a room that has
+ * outgrown its worker hear each other through the SFU, so the keys are handed over here.
+ */
+const createKeySharing = (calls: ReadonlyMap<CallId, Call>, keys: KeyStore) => {
+  const phonesIn = (roomId: RoomId, except: CallId): readonly [CallId, Call][] =>
+    [...calls].filter(([id, call]) => call.roomId === roomId && id !== except);
+
+  const take = (callId: CallId, key: MediaKey): void => {
+    keys.add(callId, key);
+    const call = calls.get(callId);
+    if (call !== undefined) sendKey(callId, call.worker, key);
+  };
+
+  return {
+    /** What the phones of the room and one that joins have to know of each other. */
+    joining: (callId: CallId, roomId: RoomId, identity: string): void => {
+      const own = keys.of(callId).filter((key) => key.identity === identity);
+      for (const [otherId, other] of phonesIn(roomId, callId)) {
+        for (const key of keys.of(otherId)) if (key.identity === other.identity) keys.add(callId, key);
+        for (const key of own) take(otherId, key);
+      }
+    },
+    setKey: (callId: CallId, key: MediaKey): void => {
+      take(callId, key);
+      const call = calls.get(callId);
+      if (call === undefined) return;
+      const others = phonesIn(call.roomId, callId);
+      const takers = call.identity === key.identity ? others : oneOfEachWorker(others, call.worker);
+      for (const [otherId] of takers) take(otherId, key);
+    },
+  };
 };
 
 /** A worker that was still starting would be told of the join after the leave, and keep the call for ever. Throws MEDIA_FAILED. */
@@ -132,6 +170,7 @@ export const createMediaPool = (options: MediaPoolOptions): MediaPool => {
   const { log } = options;
   const calls = new Map<CallId, Call>();
   const keys = createKeyStore();
+  const sharing = createKeySharing(calls, keys);
   const members = createMembers(calls, (callId) => (options.joinTones === true ? arrivals.review(callId) : undefined));
   const arrivals = createArrivals({ phones: calls, membersOf: (callId) => members.of(callId), nowMs });
   const lobby = createLobbyPool({ workers: () => workers, log });
@@ -174,27 +213,6 @@ export const createMediaPool = (options: MediaPoolOptions): MediaPool => {
     await call.worker.process.request(request, timeoutMs);
   };
 
-  /**
-   * Ghosts send each other no media keys (it would be N² to-device messages), and phones of one worker need none. Those of a room that has
-   * outgrown its worker hear each other through the SFU, so the keys are handed over here.
-   */
-  const phonesIn = (roomId: RoomId, except: CallId): readonly [CallId, Call][] =>
-    [...calls].filter(([id, call]) => call.roomId === roomId && id !== except);
-
-  const shareKeysInRoom = (callId: CallId, roomId: RoomId, identity: string): void => {
-    const own = keys.of(callId).filter((key) => key.identity === identity);
-    for (const [otherId, other] of phonesIn(roomId, callId)) {
-      for (const key of keys.of(otherId)) if (key.identity === other.identity) keys.add(callId, key);
-      for (const key of own) takeKey(otherId, key);
-    }
-  };
-
-  const takeKey = (callId: CallId, key: MediaKey): void => {
-    keys.add(callId, key);
-    const call = calls.get(callId);
-    if (call !== undefined) sendKey(callId, call.worker, key);
-  };
-
   const join = async (session: MediaSession, onFact: (fact: MediaFact) => void): Promise<void> => {
     if (closed) throw new GatewayError("SHUTTING_DOWN", "the gateway is ending");
     const { callId, roomId, access, voice } = session;
@@ -202,7 +220,7 @@ export const createMediaPool = (options: MediaPoolOptions): MediaPool => {
     const worker = workers.assign(callId, roomId, known?.worker);
     if (known === undefined) calls.set(callId, { worker, roomId, identity: access.identity, onFact });
     else known.onFact = onFact;
-    shareKeysInRoom(callId, roomId, access.identity);
+    sharing.joining(callId, roomId, access.identity);
     const joining = { ...access, callId, roomId, voice };
     const request: Request = { type: "join", callId, session: joining };
     try {
@@ -234,23 +252,29 @@ export const createMediaPool = (options: MediaPoolOptions): MediaPool => {
     forget(callId);
   };
 
+  const attach = async (callId: CallId, media: LegMedia): Promise<void> => {
+    await ask({ type: "attach", callId, media });
+    const call = calls.get(callId);
+    if (call !== undefined && media.kind === "livekit-room") call.leg = media.legId;
+  };
+
+  const press = async (leg: LegId, keys: string): Promise<void> => {
+    const [callId] = [...calls].find(([, call]) => call.leg === leg) ?? [];
+    if (callId === undefined) throw new GatewayError("MEDIA_FAILED", "the phone has no audio");
+    await ask({ type: "press", callId, keys });
+  };
+
   return {
     lobby,
     join,
-    attach: (callId: CallId, media: LegMedia) => ask({ type: "attach", callId, media }),
+    attach,
+    press,
     bridge: async (callId: CallId) => {
       await ask({ type: "bridge", callId });
       if (options.joinTones === true && calls.get(callId)?.isLeaving !== true) arrivals.bridged(callId);
     },
     ...controlsOf(ask),
-    setKey(callId, key) {
-      takeKey(callId, key);
-      const call = calls.get(callId);
-      if (call === undefined) return;
-      const others = phonesIn(call.roomId, callId);
-      const takers = call.identity === key.identity ? others : oneOfEachWorker(others, call.worker);
-      for (const [otherId] of takers) takeKey(otherId, key);
-    },
+    setKey: sharing.setKey,
     setMembers: (callId, identities) => members.set(callId, identities),
     leave,
     ready: () => workers.ready(),

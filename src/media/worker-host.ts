@@ -107,20 +107,19 @@ export const createWorkerHost = (deps: WorkerHostDeps): WorkerHost => {
   };
   const run = async (request: WorkerRequest): Promise<void> => {
     if (isOfPhone(request)) return runOnPhone(conferenceOf(request.callId).phone(request.callId), request);
+    if (isInLobby(request)) return runInLobby(lobby, request);
     switch (request.type) {
       case "join":
         return join(request);
       case "attach":
         return conferenceOf(request.callId).attach(request.callId, request.media);
+      case "press":
+        return conferenceOf(request.callId).press(request.callId, request.keys);
       case "bridge":
         speakers.forget(request.callId);
         return conferenceOf(request.callId).phone(request.callId).bridge();
       case "leave":
         return leave(request.callId);
-      case "enterLobby":
-      case "sayInLobby":
-      case "leaveLobby":
-        return runInLobby(lobby, request);
     }
   };
   const answer = async (request: WorkerRequest): Promise<void> => {
@@ -200,10 +199,11 @@ const runOnPhone = (phone: PhoneControls, request: PhoneRequest): void => {
   }
 };
 
-const runInLobby = async (
-  lobby: Lobby,
-  request: Extract<WorkerRequest, { type: "enterLobby" | "sayInLobby" | "leaveLobby" }>,
-): Promise<void> => {
+const IN_LOBBY = ["enterLobby", "sayInLobby", "leaveLobby"] as const;
+type LobbyRequest = Extract<WorkerRequest, { type: (typeof IN_LOBBY)[number] }>;
+const isInLobby = (request: WorkerRequest): request is LobbyRequest => IN_LOBBY.some((type) => type === request.type);
+
+const runInLobby = async (lobby: Lobby, request: LobbyRequest): Promise<void> => {
   switch (request.type) {
     case "enterLobby":
       return lobby.enter(request.callId, request.media);

@@ -77,19 +77,9 @@ export const createSipRouter = (engineOfTrunk: ReadonlyMap<TrunkId, SipPort>): S
 
     renewMedia: async (leg) => engineOf(leg).renewMedia(leg),
 
-    press: async (leg, keys) => {
-      const engine = engineOf(leg);
-      if (engine.press === undefined) throw new GatewayError("BAD_REQUEST", "Keys cannot be sent over this trunk.");
-      await engine.press(leg, keys);
-    },
+    press: async (leg, keys) => engineOf(leg).press(leg, keys),
 
-    transfer: async (leg, dialString) => {
-      const engine = engineOf(leg);
-      if (engine.transfer === undefined) {
-        throw new GatewayError("BAD_REQUEST", "Calls cannot be transferred over this trunk.");
-      }
-      await engine.transfer(leg, dialString);
-    },
+    transfer: async (leg, dialString) => engineOf(leg).transfer(leg, dialString),
 
     listLegs: async () => {
       const lists = await Promise.all(

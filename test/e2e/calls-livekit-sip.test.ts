@@ -109,6 +109,38 @@ test(
 );
 
 test(
+  "keys from the room reach the phone, and the PBX connects it with another one when it is told to",
+  async () => {
+    const { lab, alice, bob } = scene;
+    const phone = lab.phones["1001"];
+    const other = lab.phones["1002"];
+    phone.answerMode = "auto";
+    const ghost = lab.gateway.ghost("1001");
+    const roomId = await scene.createRoom({ encrypted: true });
+    await using atAlice = await scene.join(alice, roomId, TONES_HZ.alice);
+    await atAlice.sendMessage("!phone add 1001");
+    await allHear([
+      [memberEar(atAlice, ghost), phone.toneHz],
+      [phoneEar(phone), TONES_HZ.alice],
+    ]);
+    await atAlice.sendMessage("!phone keys 12#");
+    await phone.waitForKeys("12#");
+
+    await atAlice.sendMessage("!phone transfer 1002");
+    await other.waitForRinging();
+    await other.answer();
+    await allHear([
+      [phoneEar(phone), other.toneHz],
+      [phoneEar(other), phone.toneHz],
+    ]);
+    expect(await scene.waitForState(roomId, "ended")).toMatchObject({ outcome: "transferred" });
+    expect(await leftOf(lab, { roomId, ghost, witness: bob })).toEqual([]);
+    await Promise.all([phone.hangup(), other.waitForClosed()]);
+  },
+  TIMEOUT_MS,
+);
+
+test(
   "a phone that is called and not answered in time stops ringing",
   async () => {
     const { lab, bob } = scene;

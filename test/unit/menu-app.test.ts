@@ -44,6 +44,8 @@ const firstWords = async (
     dial: () => {},
     hangup: async () => {},
     renewMedia: async () => media,
+    press: async () => {},
+    transfer: async () => {},
     listLegs: async () => [],
   };
   const lobby: LobbyPort = {

@@ -52,6 +52,8 @@ const start = ({
       onFact?.({ type: "leg.ended", outcome, cause: {}, tryNextTrunk: false });
     },
     renewMedia: () => renew(),
+    press: async () => {},
+    transfer: async () => {},
     listLegs: async () => [],
   };
   const lobby: LobbyPort = {

@@ -28,6 +28,8 @@ export interface RoomSide {
   /** The next 20 ms of what the phone hears. */
   nextMix(): Int16Array;
   publishKey(code: number, key: string): Promise<void>;
+  /** Keys that others in the room press towards the phone; one at a time. */
+  onKey(handler: (key: string) => Promise<void>): void;
   /** Resolves when another participant's audio track is subscribed to: what answers a call to us. */
   readonly audible: Promise<void>;
   readonly closed: Promise<void>;
@@ -95,6 +97,12 @@ export const joinRoomSide = async (url: string, token: string): Promise<RoomSide
       return mix;
     },
     publishKey: (code, key) => participant.publishDtmf(code, key),
+    onKey: (handler) => {
+      let pressed = Promise.resolve();
+      room.on(RoomEvent.DtmfReceived, (_code, key) => {
+        pressed = pressed.then(() => handler(key));
+      });
+    },
     audible,
     closed,
     leave: async () => {

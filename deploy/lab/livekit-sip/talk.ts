@@ -26,6 +26,9 @@ export const talk = async (
   { side, rtp, maxDurationMs }: { readonly side: RoomSide; readonly rtp: RtpLeg; readonly maxDurationMs: number },
 ): Promise<void> => {
   side.openRoomAudio();
+  side.onKey(async (key) => {
+    await rtp.press(key);
+  });
   let nextMs = performance.now();
   const timer = setInterval(() => {
     // Several frames when the timer was late: a phone expects 50 a second.

@@ -42,6 +42,10 @@ export const connectLivekitRoomLeg = async (
     format: { codec: "slin", sampleRateHz: RATE_HZ },
     send: (frame) => client.send(frame),
     takeDropped: () => 0,
+    press: async (keys) => {
+      // livekit-sip plays one key after the other.
+      for (const key of keys) await client.press(media.phoneIdentity, key);
+    },
     close: () => client.close(),
   };
 };

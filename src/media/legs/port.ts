@@ -16,5 +16,7 @@ export interface Leg {
   send(frame: Frame, quiet: boolean): void;
   /** Frames that `send` left out since the last call, because the far end or the network had too many already. */
   takeDropped(): number;
+  /** Presses keys towards the phone. Rejects with MEDIA_FAILED. Absent: its keys do not go with the audio. */
+  press?(keys: string): Promise<void>;
   close(): Promise<void>;
 }

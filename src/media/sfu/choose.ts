@@ -93,6 +93,7 @@ export const withFallback = (
         muted = value;
         client.setMuted(value);
       },
+      press: (identity, key) => client.press(identity, key),
       setKey(key) {
         if (!settled) keys.push(key);
         client.setKey(key);

@@ -14,6 +14,7 @@ import type { MediaKey } from "../../calls/ports.ts";
 import { GatewayError } from "../../errors.ts";
 import { createDecoder } from "../codecs/transcode.ts";
 import { type SampleRateHz, samplesPerFrame } from "../frame.ts";
+import { dtmfCode } from "./dtmf.ts";
 import { createNativeTracks } from "./native-tracks.ts";
 import {
   installEventRouter,
@@ -104,14 +105,9 @@ export const createNativeSfuClient = (options: SfuClientOptions): SfuClient => {
   };
 
   const publish = async (): Promise<void> => {
-    if (room.localParticipant === undefined) throw new Error("the room has no local participant");
     source = new AudioSource(MICROPHONE_RATE_HZ, 1, 0);
     track = LocalAudioTrack.createAudioTrack("phone", source);
-    const publication = await room.localParticipant.publishTrack(
-      track,
-      // red would send every frame twice; dtx would make the first syllable after a pause late.
-      new TrackPublishOptions({ source: TrackSource.SOURCE_MICROPHONE, dtx: false, red: false }),
-    );
+    const publication = await publishMicrophone(room, track);
     microphone = openMicrophone(source, MICROPHONE_RATE_HZ);
     sender.setTrack(publication.sid);
   };
@@ -168,6 +164,7 @@ export const createNativeSfuClient = (options: SfuClientOptions): SfuClient => {
     setMuted(muted) {
       if (track !== undefined) setTrackMuted(track, muted);
     },
+    press: (_identity, key) => pressKey(room, key),
     setKey(key) {
       if (!address.encrypted || state === "closed") return;
       if (state === "new") keys.push(key);
@@ -181,6 +178,25 @@ export const createNativeSfuClient = (options: SfuClientOptions): SfuClient => {
     remoteTracks: () => tracks.list(),
     close: () => (closing ??= shut()),
   };
+};
+
+/** To everybody: rtc-node does not let us choose. */
+const pressKey = async (room: Room, key: string): Promise<void> => {
+  try {
+    if (!room.isConnected || room.localParticipant === undefined) throw new Error("not connected");
+    await room.localParticipant.publishDtmf(dtmfCode(key), key);
+  } catch (cause) {
+    throw new GatewayError("MEDIA_FAILED", "there is no data channel to press keys over", { cause, retryable: true });
+  }
+};
+
+const publishMicrophone = (room: Room, track: LocalAudioTrack) => {
+  if (room.localParticipant === undefined) throw new Error("the room has no local participant");
+  return room.localParticipant.publishTrack(
+    track,
+    // red would send every frame twice; dtx would make the first syllable after a pause late.
+    new TrackPublishOptions({ source: TrackSource.SOURCE_MICROPHONE, dtx: false, red: false }),
+  );
 };
 
 /** Which of our keys the encryption uses: nothing of rtc-node remembers it across a new track. */

@@ -72,6 +72,11 @@ export interface SfuClient {
   listen(sampleRateHz: SampleRateHz | undefined): void;
   /** Asks `wants` again about everybody. */
   review(): void;
+  /**
+   * Presses a key towards a participant (LiveKit's SipDTMF), after those that were pressed before. Rejects with MEDIA_FAILED while not
+   * connected, and for clients that were made without `onKey`: they have no data channels.
+   */
+  press(identity: string, key: string): Promise<void>;
   /** Every audio track of the conference that is wanted, listened to or not. */
   remoteTracks(): readonly RemoteTrack[];
   /** Leaves; resolves when the server knows. */

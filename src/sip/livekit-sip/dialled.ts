@@ -4,7 +4,7 @@ import { GatewayError } from "../../errors.ts";
 import type { LegId, TrunkId } from "../../ids.ts";
 import type { Log } from "../../log.ts";
 import { type Ended, endedOfDialError } from "./causes.ts";
-import { type LegRooms, placeOf, removeUntil } from "./leg-room.ts";
+import { type LegRooms, placeOf, removeUntil, type StandingLeg } from "./leg-room.ts";
 
 /** livekit-server awaits an answer for 80 s at most (`wait_until_answered`), whatever the ringing time-out. */
 const LONGEST_RING_MS = 75_000;
@@ -14,7 +14,7 @@ const LONGEST_RING_MS = 75_000;
  */
 const STATUS_INTERVAL_MS = 700;
 
-interface Leg {
+interface Leg extends StandingLeg {
   readonly onFact: (fact: LegFact) => void;
   rang: boolean;
   answered: boolean;
@@ -42,6 +42,7 @@ export interface DialledDeps {
 export interface Dialled {
   dial: SipPort["dial"];
   pressed(leg: LegId, digit: string): void;
+  standing(leg: LegId): StandingLeg | undefined;
   hangup(leg: LegId, ended: Ended): Promise<void>;
   renewMedia(leg: LegId): Promise<LegMedia>;
   /** Stops looking at legs; they stay as they are. */
@@ -66,7 +67,7 @@ export const createDialled = ({ sip, rooms, sipTrunkId, removeRoom, log }: Diall
   };
 
   const look = async (id: LegId, leg: Leg): Promise<void> => {
-    const status = await rooms.phoneStatus(placeOf(id));
+    const status = await rooms.phoneStatus(leg.place);
     if (leg.ended) return;
     if (status === "ringing" && !leg.rang) {
       leg.rang = true;
@@ -87,7 +88,7 @@ export const createDialled = ({ sip, rooms, sipTrunkId, removeRoom, log }: Diall
 
   const start = async (request: DialRequest, leg: Leg): Promise<void> => {
     const id = request.legId;
-    const place = placeOf(id);
+    const { place } = leg;
     const [trunk] = await Promise.all([sipTrunkId(request.trunkId), rooms.create(place.room)]);
     if (leg.ended) return;
     watch(id, leg);
@@ -111,6 +112,8 @@ export const createDialled = ({ sip, rooms, sipTrunkId, removeRoom, log }: Diall
     dial: (request, onFact) => {
       const dialled = Promise.withResolvers<void>();
       const leg: Leg = {
+        place: placeOf(request.legId),
+        trunkId: request.trunkId,
         onFact,
         rang: false,
         answered: false,
@@ -129,13 +132,15 @@ export const createDialled = ({ sip, rooms, sipTrunkId, removeRoom, log }: Diall
 
     pressed: (id, digit) => legs.get(id)?.onFact({ type: "leg.dtmf", digit }),
 
+    standing: (id) => legs.get(id),
+
     hangup: end,
 
     renewMedia: async (id) => {
       const leg = legs.get(id);
       if (leg !== undefined) await look(id, leg);
-      if (!legs.has(id)) throw new GatewayError("CALL_NOT_FOUND", "The leg has ended");
-      return await rooms.media(id, placeOf(id));
+      if (leg === undefined || !legs.has(id)) throw new GatewayError("CALL_NOT_FOUND", "The leg has ended");
+      return await rooms.media(id, leg.place);
     },
 
     close: () => {

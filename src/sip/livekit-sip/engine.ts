@@ -21,6 +21,8 @@ export interface LivekitSipEngineOptions {
   readonly owner: string;
   /** Those over which phones dial in. */
   readonly inbound: ReadonlyMap<TrunkId, InboundTrunk>;
+  /** Keys go to a phone with its audio. Rejects with MEDIA_FAILED. */
+  readonly press: (leg: LegId, keys: string) => Promise<void>;
   readonly log: Log;
 }
 
@@ -95,6 +97,21 @@ export const createLivekitSipEngine = (options: LivekitSipEngineOptions): Liveki
     hangup: (id, outcome) => {
       const ended = { outcome, cause: {}, tryNextTrunk: false };
       return (isInbound(id) ? inbound : dialled).hangup(id, ended);
+    },
+
+    press: options.press,
+
+    transfer: async (id, dialString) => {
+      const leg = (isInbound(id) ? inbound : dialled).standing(id);
+      const trunk = leg === undefined ? undefined : trunks.get(leg.trunkId);
+      if (leg === undefined || trunk === undefined) {
+        throw new GatewayError("TRUNK_UNAVAILABLE", "The phone has hung up.");
+      }
+      try {
+        await sip.transferSipParticipant(leg.place.room, leg.place.phone, `sip:${dialString}@${trunk.address}`);
+      } catch (cause) {
+        throw new GatewayError("TRUNK_UNAVAILABLE", "The PBX did not transfer the call.", { cause });
+      }
     },
 
     renewMedia: (id) => (isInbound(id) ? inbound : dialled).renewMedia(id),

@@ -6,7 +6,7 @@ import type { LegId } from "../../ids.ts";
 import type { Log } from "../../log.ts";
 import type { Ended } from "./causes.ts";
 import { inboundLegId, phoneIn, readIncoming } from "./incoming.ts";
-import { type LegPlace, type LegRooms, statusOf } from "./leg-room.ts";
+import { type LegRooms, type StandingLeg, statusOf } from "./leg-room.ts";
 import { createRoomWatch, type RoomWatch } from "./room-watch.ts";
 import type { RoomHint } from "./webhook.ts";
 
@@ -16,8 +16,7 @@ const ANSWER_INTERVAL_MS = 100;
 /** A room that is being deleted is listed for a moment longer. */
 const REMEMBER_ENDED_MS = 30_000;
 
-interface Leg {
-  readonly place: LegPlace;
+interface Leg extends StandingLeg {
   onFact?: (fact: LegFact) => void;
   answered: boolean;
   ended?: Ended;
@@ -35,6 +34,7 @@ export interface InboundDeps {
 /** The calls that came to us: found in LiveKit's rooms, since livekit-sip tells nobody. */
 export interface Inbound extends Pick<SipPort, "onIncoming" | "accept" | "answer">, RoomWatch {
   pressed(leg: LegId, digit: string): void;
+  standing(leg: LegId): StandingLeg | undefined;
   /** Also for legs of an earlier life of the gateway. */
   hangup(leg: LegId, ended: Ended): Promise<void>;
   renewMedia(leg: LegId): Promise<LegMedia>;
@@ -79,7 +79,7 @@ export const createInbound = ({ owner, rooms, removeRoom, log }: InboundDeps): I
       log.warn({ legId, trunkId }, "a call without anybody at our end is hung up");
       return removeRoom(room);
     }
-    legs.set(legId, { place: { room, phone: phone.identity }, answered: false });
+    legs.set(legId, { place: { room, phone: phone.identity }, trunkId, answered: false });
     onIncoming(incoming);
   };
 
@@ -136,6 +136,8 @@ export const createInbound = ({ owner, rooms, removeRoom, log }: InboundDeps): I
     },
 
     pressed: (legId, digit) => legs.get(legId)?.onFact?.({ type: "leg.dtmf", digit }),
+
+    standing: (legId) => legs.get(legId),
 
     hangup: async (legId, ended) => {
       const leg = legs.get(legId);

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { AccessToken, type ParticipantInfo, type RoomServiceClient, ServerError } from "livekit-server-sdk";
 import { GatewayError } from "../../errors.ts";
-import { type LegId, legId } from "../../ids.ts";
+import { type LegId, legId, type TrunkId } from "../../ids.ts";
 import type { LegMedia } from "../../calls/ports.ts";
 
 /** One LiveKit room per leg: the SIP participant and the media worker meet there. */
@@ -20,6 +20,12 @@ export const ROOM_TIMEOUTS = { emptyTimeout: EMPTY_TIMEOUT_S, departureTimeout: 
 export interface LegPlace {
   readonly room: string;
   readonly phone: string;
+}
+
+/** A leg that stands. */
+export interface StandingLeg {
+  readonly place: LegPlace;
+  readonly trunkId: TrunkId;
 }
 
 export interface LegRoomsOptions {

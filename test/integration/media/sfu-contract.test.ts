@@ -29,7 +29,7 @@ const trackOf = async (member: SfuMember, identity: string) =>
   (await member.tracks()).find((track) => track.identity === identity);
 
 describe.each(["light", "native"] as const)("%s", (kind) => {
-  test("reports keys that others press, where it takes them, and is heard as ever", async () => {
+  test("presses keys and reports those of others, where it takes them, and is heard as ever", async () => {
     const alice = await room.member(kind, "alice", { encrypted: false, takesKeys: true });
     const bob = await room.member(kind, "bob", { encrypted: false });
     await using phone = { talker: startTalker(), [Symbol.asyncDispose]: () => phone.talker.close() };
@@ -47,6 +47,12 @@ describe.each(["light", "native"] as const)("%s", (kind) => {
     expect(await alice.keys()).toEqual(["phone 5", "phone #"]);
     await alice.say("alaw", OTHER_HZ);
     expect(await hears(bob, "alice", OTHER_HZ)).toBe(true);
+    const carol = await room.member("native", "carol", { encrypted: false, takesKeys: true });
+    for (const key of ["1", "*", "A"]) await alice.press("carol", key);
+    await eventually(async () => (await carol.keys()).length === 3, "three keys");
+    expect(await carol.keys()).toEqual(["alice 1", "alice *", "alice A"]);
+    await alice.close();
+    await expect(alice.press("carol", "1")).rejects.toMatchObject({ code: "MEDIA_FAILED" });
   });
 });
 

@@ -55,6 +55,9 @@ process.on("message", (raw) => {
     const fields = { pid: process.pid, keys: keys.splice(0), members: members.get(callId), arrivals };
     send({ type: "log", level: "info", fields, message: "seen" });
   }
+  if (message.type === "press") {
+    send({ type: "log", level: "info", fields: { callId, keys: message.keys }, message: "pressed" });
+  }
   if (message.type === "leave") {
     const stats = { fromPhone: { ...silence, signalSeconds: 3 }, toPhone: silence, undecryptableMembers: 0 };
     send({ type: "stats", callId, stats });

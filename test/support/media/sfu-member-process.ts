@@ -140,6 +140,9 @@ const handle = async (request: MemberRequest): Promise<MemberAnswer["value"]> =>
     case "key":
       client?.setKey({ identity: request.identity, index: request.index, key: Buffer.from(request.key, "base64") });
       return undefined;
+    case "press":
+      await client?.press(request.identity, request.key);
+      return undefined;
     case "muted":
       client?.setMuted(request.muted);
       return undefined;

@@ -20,6 +20,7 @@ export type MemberRequest =
   | { type: "connect" }
   | { type: "say"; saying: Saying | undefined }
   | { type: "key"; identity: string; index: number; key: string }
+  | { type: "press"; identity: string; key: string }
   | { type: "muted"; muted: boolean }
   | { type: "listen"; listening: boolean }
   | { type: "wants"; wanted: readonly string[] | "everybody" }
@@ -62,6 +63,7 @@ export interface SfuMember {
   say(codec: Saying["codec"], frequencyHz: number, times?: number): Promise<void>;
   fallSilent(): Promise<void>;
   setKey(identity: string, index: number, key: Uint8Array): Promise<void>;
+  press(identity: string, key: string): Promise<void>;
   setMuted(muted: boolean): Promise<void>;
   listen(listening: boolean): Promise<void>;
   want(wanted: readonly string[] | "everybody"): Promise<void>;
@@ -128,6 +130,7 @@ export const startSfuMember = async (
     say: (codec, frequencyHz, times = 1) => tell({ type: "say", saying: { codec, frequencyHz, times } }),
     fallSilent: () => tell({ type: "say", saying: undefined }),
     setKey: (identity, index, key) => tell({ type: "key", identity, index, key: Buffer.from(key).toString("base64") }),
+    press: (identity, key) => tell({ type: "press", identity, key }),
     setMuted: (muted) => tell({ type: "muted", muted }),
     listen: (listening) => tell({ type: "listen", listening }),
     want: (wanted) => tell({ type: "wants", wanted }),

@@ -91,3 +91,13 @@ test("who is muted is no speaker", async () => {
   expect(conference.speakers("call")).toEqual(["alice"]);
   expect(conference.speakers("unknown")).toEqual([]);
 });
+
+test("keys are refused where they do not go with the phone's audio", async () => {
+  const { conference, attach } = await start();
+  const press = (): Promise<void> => conference.press("call", "1");
+  await expect(press()).rejects.toMatchObject({ code: "MEDIA_FAILED" });
+  const { attached, connected } = await attach("leg");
+  connected();
+  await attached;
+  await expect(press()).rejects.toMatchObject({ code: "MEDIA_FAILED" });
+});

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from "@jest/globals";
 
 import type { MediaFact, MediaSession } from "../../../src/calls/ports.ts";
-import { type CallId, callId, roomId } from "../../../src/ids.ts";
+import { type CallId, callId, legId, roomId } from "../../../src/ids.ts";
 import type { Log } from "../../../src/log.ts";
 import type { LobbyFact } from "../../../src/media/lobby-port.ts";
 import { createMediaPool, type MediaPool, type MediaPoolOptions } from "../../../src/media/pool.ts";
@@ -62,6 +62,20 @@ describe("pool of media workers", () => {
     expect((await seen(callId("b"))).pid).toBe(pid);
     expect((await seen(callId("c"))).pid).toBe(pid);
     expect(pool.workers().map(({ calls }) => calls)).toEqual([3, 0]);
+  });
+
+  test("keys for a leg go to the call that has its audio", async () => {
+    const { pool, lines } = await createPool();
+    await pool.join(session("a"), ignore);
+    await pool.join(session("b"), ignore);
+    const leg = legId("leg");
+    await expect(pool.press(leg, "12#")).rejects.toMatchObject({ code: "MEDIA_FAILED" });
+    const media = { kind: "livekit-room", url: "ws://sfu", token: "", phoneIdentity: "phone", legId: leg } as const;
+    await pool.attach(callId("b"), media);
+    await pool.press(leg, "12#");
+    expect(lines.filter(({ message }) => message === "pressed").map(({ fields }) => fields)).toMatchObject([
+      { callId: "b", keys: "12#" },
+    ]);
   });
 
   test("a call that leaves while its worker is starting is not joined afterwards", async () => {

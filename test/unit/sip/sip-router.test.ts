@@ -24,6 +24,8 @@ const recorder = (listed: readonly LegId[] = []) => {
     },
     hangup: async (leg, outcome) => void calls.push(`hangup ${leg} ${outcome}`),
     renewMedia: async (leg) => ({ kind: "asterisk-websocket", url: `ws://127.0.0.1/media/${leg}`, codec: "alaw" }),
+    press: async (leg, keys) => void calls.push(`press ${leg} ${keys}`),
+    transfer: async (leg, number) => void calls.push(`transfer ${leg} ${number}`),
     listLegs: async () => listed,
   };
   return {
@@ -61,6 +63,8 @@ test("the trunk decides the engine, and the engine keeps the leg until it has en
   const leg = legId("leg");
   const facts: LegFact[] = [];
   router.dial(request(leg, "three"), (fact) => facts.push(fact));
+  await router.press(leg, "1#");
+  await router.transfer(leg, "1002");
   await router.hangup(leg, "removed");
   expect(await router.renewMedia(leg)).toMatchObject({ kind: "asterisk-websocket" });
   const ended: LegFact = { type: "leg.ended", outcome: "removed", cause: {}, tryNextTrunk: false };
@@ -68,7 +72,7 @@ test("the trunk decides the engine, and the engine keeps the leg until it has en
   expect(facts).toEqual([ended]);
   await expect(router.renewMedia(leg)).rejects.toMatchObject({ code: "MEDIA_FAILED" });
   expect(a.calls).toEqual([]);
-  expect(b.calls).toEqual(["dial leg", "hangup leg removed"]);
+  expect(b.calls).toEqual(["dial leg", "press leg 1#", "transfer leg 1002", "hangup leg removed"]);
 });
 
 test("the end of a leg on one trunk does not take it from the next trunk's engine", async () => {

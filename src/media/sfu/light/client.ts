@@ -77,6 +77,10 @@ export const createLightSfuClient: CreateSfuClient = (options: SfuClientOptions)
       muted = value;
       connection.session?.setMuted(muted);
     },
+    async press(identity, key) {
+      if (connection.session?.press(identity, key) === true) return;
+      throw new GatewayError("MEDIA_FAILED", "there is no data channel to press keys over", { retryable: true });
+    },
     setKey({ identity, index, key }) {
       if (!address.encrypted || connection.isClosed()) return;
       const frameKey = keys.set(identity, index, key);

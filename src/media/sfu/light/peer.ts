@@ -19,7 +19,8 @@ const OPUS_PARAMETERS = "minptime=10;useinbandfec=1";
 /** Section of the track we publish. */
 export const SEND_MID = "0";
 /** The SFU counts a connection with one of its data channels as up only when it has both. */
-const DATA_CHANNELS = { _reliable: {}, _lossy: { unordered: true, maxRetransmits: 0 } } as const;
+const RELIABLE = "_reliable";
+const DATA_CHANNELS = { [RELIABLE]: {}, _lossy: { unordered: true, maxRetransmits: 0 } } as const;
 
 export type PeerState = "connected" | "disconnected" | "failed";
 
@@ -50,6 +51,8 @@ export interface Peer {
   addCandidate(candidate: string, mid: string): void;
   /** RTP of our track, or RTCP of any; lost while not connected. */
   send(packet: Buffer): void;
+  /** To other participants, over the channel that loses nothing and keeps the order. False where there is none, or not yet. */
+  sendData(message: Uint8Array): boolean;
   close(): void;
 }
 
@@ -151,6 +154,14 @@ export const createPeer = ({ codec, onState, onPacket, onData }: PeerOptions): P
         sender.sendMessageBinary(packet);
       } catch {
         // Closed between the question and the call, by the library's own thread.
+      }
+    },
+    sendData(message) {
+      const channel = closed ? undefined : channels.find((one) => one.isOpen() && one.getLabel() === RELIABLE);
+      try {
+        return channel?.sendMessageBinary(message) ?? false;
+      } catch {
+        return false; // as above
       }
     },
     close() {

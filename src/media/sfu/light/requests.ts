@@ -1,16 +1,19 @@
 import {
   AddTrackRequest,
   ConnectionSettings,
+  DataPacket,
   Encryption_Type,
   JoinRequest,
   MuteTrackRequest,
   ParticipantTracks,
   type SessionDescription,
+  SipDTMF,
   TrackSource,
   TrackType,
   UpdateSubscription,
 } from "@livekit/protocol";
 
+import { dtmfCode } from "../dtmf.ts";
 import { type ClientMessage, clientInfo } from "./signalling.ts";
 
 /** Nothing is heard unless it was asked for: one connection listens for all, and never to video. */
@@ -65,3 +68,10 @@ export const muteMessage = (sid: string, muted: boolean): ClientMessage => ({
   case: "mute",
   value: new MuteTrackRequest({ sid, muted }),
 });
+
+/** Goes over a data channel, not over the signalling. */
+export const keyPacket = (identity: string, key: string): Uint8Array =>
+  new DataPacket({
+    destinationIdentities: [identity],
+    value: { case: "sipDtmf", value: new SipDTMF({ code: dtmfCode(key), digit: key }) },
+  }).toBinary();

@@ -17,7 +17,7 @@ import { createNegotiation } from "./negotiation.ts";
 import { createOutgoing, type Outgoing } from "./outgoing.ts";
 import { createPeer, type Peer } from "./peer.ts";
 import { createRemoteTracks, type RemoteTracks } from "./remote-tracks.ts";
-import { joinRequest, muteMessage, resumeRequest, subscriptionMessage } from "./requests.ts";
+import { joinRequest, keyPacket, muteMessage, resumeRequest, subscriptionMessage } from "./requests.ts";
 import { negativeAcknowledgement } from "./rtp.ts";
 import type { ServerMessage } from "./signalling.ts";
 
@@ -57,6 +57,8 @@ export interface Session {
   readonly outgoing: Outgoing;
   readonly tracks: RemoteTracks;
   setMuted(muted: boolean): void;
+  /** False where nothing was sent. */
+  press(identity: string, key: string): boolean;
   /** Takes up the signalling again for the same participant. Rejects when the server does not, or is not there. */
   resume(token: string): Promise<void>;
   /** `leave`: the server is told, and has taken note when this resolves. */
@@ -232,6 +234,7 @@ export const openSession = async (options: SessionOptions): Promise<Session> => 
       outgoing.setMuted(value);
       link.send(muteMessage(trackSid, value));
     },
+    press: (identity, key) => peer.sendData(keyPacket(identity, key)),
     async resume(token) {
       const attempt = createMilestone<true>();
       resumed = attempt;

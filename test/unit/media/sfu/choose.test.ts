@@ -30,6 +30,7 @@ const create =
     setKey: ({ index }) => done.push(`${name} key ${index}`),
     listen: (rate) => done.push(`${name} listens ${rate}`),
     review: () => {},
+    press: async () => {},
     remoteTracks: () => [],
     close: async () => {
       done.push(`${name} closes`);

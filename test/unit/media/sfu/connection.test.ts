@@ -17,6 +17,7 @@ const createSession = (name: string): Session => ({
   outgoing: { send: () => {}, skip: () => {}, setMuted: () => {}, setKey: () => {} },
   tracks: {} as Session["tracks"],
   setMuted: () => {},
+  press: () => true,
   async resume(token) {
     done.push(`resume with ${token}`);
     const error = resumptions.shift();

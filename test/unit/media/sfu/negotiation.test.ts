@@ -32,6 +32,7 @@ beforeEach(() => {
       },
       addCandidate: (candidate, mid) => done.push(`${candidate} at ${mid}`),
       send: () => {},
+      sendData: () => true,
       close: () => {},
     },
     sendOffer: ({ id, sdp }) => done.push(`${sdp}, id ${id}`),
