@@ -8,7 +8,7 @@ import type { Config } from "./config/schema.ts";
 import { createClaimCalls, type ClaimCallsDeps } from "./claim-call.ts";
 import { createBindings, findOvertaken } from "./directory/bindings.ts";
 import { CODE_DIGITS, createClaims } from "./directory/claims.ts";
-import type { Directory } from "./directory/directory.ts";
+import type { Directory, Owner } from "./directory/directory.ts";
 import type { Clock } from "./clock.ts";
 import { openDirectory } from "./directory/open-directory.ts";
 import { GatewayError } from "./errors.ts";
@@ -36,6 +36,8 @@ export interface NumbersDeps {
 
 export interface Numbers {
   readonly directory: Directory;
+  /** Hears of everybody who has a number by the file: now, and whenever it was read again. */
+  onOwners(listener: (owners: readonly Owner[]) => void): void;
   /** What runs `!phone bind` and its like. */
   commands(
     world: Pick<ClaimCallsDeps, "sip" | "lobby"> & {
@@ -67,11 +69,13 @@ const displayName = async (homeserver: Homeserver, user: UserId): Promise<string
 /** Rejects with CONFIG_INVALID for a file that cannot be used from the start. */
 export const openNumbers = async ({ config, store, homeserver, policy, clock, log }: NumbersDeps): Promise<Numbers> => {
   const plan = numberPlanOf(config);
+  let tellOwners: (owners: readonly Owner[]) => void = () => {};
   const file = await openDirectory({
     file: config.directory.file,
     plan,
     log,
     onRead: (directory) => {
+      tellOwners(directory.owners());
       for (const { number, user } of findOvertaken(directory, store.bindings, plan)) {
         log.warn(
           { number: maskDigits(number), user },
@@ -97,6 +101,10 @@ export const openNumbers = async ({ config, store, homeserver, policy, clock, lo
   let claimCalls: ReturnType<typeof createClaimCalls> | undefined;
   return {
     directory: bindings.directory,
+    onOwners: (listener) => {
+      tellOwners = listener;
+      listener(file.owners());
+    },
     commands: ({ rooms, onBound, sip, lobby }) => {
       claimCalls = createClaimCalls({ sip, lobby, trunks: trunksOf(config), plan, log });
       const claims = createClaims({

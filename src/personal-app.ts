@@ -2,7 +2,7 @@
 import type { CallObserver } from "./calls/call-store.ts";
 import type { PersonPort } from "./calls/person.ts";
 import type { CallService } from "./calls/ports.ts";
-import type { Directory } from "./directory/directory.ts";
+import type { Directory, Owner } from "./directory/directory.ts";
 import { GatewayError, toGatewayError } from "./errors.ts";
 import { roomId, serverOf, type GhostUserId, type UserId } from "./ids.ts";
 import type { Log } from "./log.ts";
@@ -15,6 +15,7 @@ import type { ChatAddress, ChatDevices } from "./matrix/chats/chat-devices.ts";
 import { chatFactOf } from "./matrix/chats/chat-facts.ts";
 import { createChats } from "./matrix/chats/chats.ts";
 import type { Homeserver } from "./matrix/homeserver.ts";
+import { checkAutoAccept } from "./matrix/chats/auto-accept.ts";
 import { DECLINE_EVENT, declineOf } from "./matrix/rtc/ring.ts";
 import { formatNumber } from "./numbering/format.ts";
 import { ghostOf, isMaskedGhost, parseGhost } from "./numbering/ghost-id.ts";
@@ -22,6 +23,7 @@ import type { NumberPlan } from "./numbering/number-plan.ts";
 import { parseNumber } from "./numbering/parse.ts";
 import { canonicalDigits, type PhoneNumber } from "./numbering/phone-number.ts";
 import type { ChatStore } from "./personal/chat.ts";
+import type { CheckResult, StartupCheck } from "./observability/startup-checks.ts";
 import { createChronicle } from "./personal/chronicle.ts";
 import { createOutgoing } from "./personal/outgoing.ts";
 import type { Policy } from "./policy/policy.ts";
@@ -29,9 +31,9 @@ import type { Policy } from "./policy/policy.ts";
 export interface PersonalDeps {
   readonly homeserver: Homeserver;
   readonly store: { readonly chats: ChatStore };
-  readonly namespace: Pick<Namespace, "serverName">;
+  readonly namespace: Pick<Namespace, "serverName" | "botUserId">;
   readonly devices: ChatDevices;
-  readonly users: Pick<Users, "ensure">;
+  readonly users: Pick<Users, "ensure" | "register">;
   readonly directory: Directory;
   readonly plan: NumberPlan;
   readonly policy: Policy;
@@ -45,6 +47,15 @@ export interface PersonalCalls {
   connect(calls: CallService): ChatHooks;
   /** Makes the chat of a person with a number that is now theirs, and says in it what it is. Returns at once and never fails. */
   welcome(number: PhoneNumber, person: UserId): void;
+  /** Whether people are in new chats at once; asked where people have numbers. */
+  readonly checks: readonly StartupCheck[];
+  /** False once the check has found that people have to accept them. */
+  areChatsAccepted(): boolean;
+  /**
+   * Invites people into chats with their own numbers, one after the other, where they have none: they are rung there until they accept
+   * the chat with who calls. Returns at once and never fails.
+   */
+  inviteOwners(owners: readonly Owner[]): void;
   /** Once calls are accepted: chats are read from now on. */
   start(): void;
 }
@@ -73,11 +84,21 @@ export const createPersonalCalls = (deps: PersonalDeps): PersonalCalls => {
   const logged = (what: string, work: Promise<unknown>): void => {
     work.catch((thrown: unknown) => log.warn({ code: toGatewayError(thrown).code, what }, "a chat was not told"));
   };
-  const chronicle = createChronicle({
-    write,
-    chatWith: async (caller, person) => (await chats.between(caller, person)).room,
-    log,
-  });
+  const nameOf = (number: PhoneNumber): string => directory.nameOf(number) ?? formatNumber(number);
+  /** Who has not accepted the chat with the caller sees no ring there, but does in the chat with a number of their own. */
+  const chatWith: PersonPort["chatWith"] = async (caller, person) => {
+    const { room, ghost, isJoined } = await chats.between(caller, person);
+    if (!isJoined) {
+      for (const number of directory.numbersOf(person)) {
+        const own = await chats.joined(ghostOf(number, serverName), person);
+        if (own !== undefined) return { roomId: own.room, ghost: own.ghost, ghostName: nameOf(number) };
+      }
+    }
+    return { roomId: room, ghost };
+  };
+  const isOwn = (ghost: GhostUserId, person: UserId): boolean =>
+    directory.numbersOf(person).some((number) => ghostOf(number, serverName) === ghost);
+  const chronicle = createChronicle({ write, chatWith, isOwn, log });
   let outgoing: ReturnType<typeof createOutgoing> | undefined;
 
   const numberOf = (ghost: GhostUserId): string => {
@@ -95,16 +116,33 @@ export const createPersonalCalls = (deps: PersonalDeps): PersonalCalls => {
     const number = parseNumber(text, plan);
     policy.authorize({ kind: "user", userId: person }, number);
     const ghost = ghostOf(number, serverName);
-    const name = directory.nameOf(number) ?? formatNumber(number);
+    const name = nameOf(number);
     const { room } = await chats.between({ ghost, name }, person);
     return `Here is your chat with ${name}: https://matrix.to/#/${encodeURIComponent(room)} Press call there.`;
   };
 
+  const welcome = async ({ number, user }: Owner): Promise<void> => {
+    const ghost = ghostOf(number, serverName);
+    const { room } = await chats.between({ ghost, name: nameOf(number) }, user);
+    await write({ room, ghost }, `Calls to ${formatNumber(number)} ring you from now on.`);
+  };
+
+  let areAccepted = true;
+  const checkAcceptance = async (): Promise<CheckResult> => {
+    const ghost = ghostOf({ kind: "anonymous", class: "anonymous" }, serverName);
+    await deps.users.register(ghost);
+    const result = await checkAutoAccept({ homeserver, botUserId: deps.namespace.botUserId, ghost });
+    areAccepted = result.ok;
+    return result;
+  };
+
   return {
+    checks: directory.owners().length === 0 ? [] : [{ name: "people", run: checkAcceptance }],
+    areChatsAccepted: () => areAccepted,
     people: {
       personOf: (number) => directory.personOf(number),
       forwardOf: (number) => directory.forwardOf(number),
-      chatWith: async (caller, person) => (await chats.between(caller, person)).room,
+      chatWith,
       hasDevice: async ({ ghost, name }, person) => {
         await ensureGhost(ghost, name);
         return chats.hasDevice(ghost, person);
@@ -121,14 +159,13 @@ export const createPersonalCalls = (deps: PersonalDeps): PersonalCalls => {
       },
     }),
     start: () => chats.start(),
-    welcome: (number, person) => {
-      const ghost = ghostOf(number, serverName);
-      const name = directory.nameOf(number) ?? formatNumber(number);
-      const told = async (): Promise<string> => {
-        const { room } = await chats.between({ ghost, name }, person);
-        return write({ room, ghost }, `Calls to ${formatNumber(number)} ring you from now on.`);
+    welcome: (number, user) => logged("a number of theirs", welcome({ number, user })),
+    inviteOwners: (owners) => {
+      const inviteAll = async (): Promise<void> => {
+        const isNew = ({ number, user }: Owner) => store.between(ghostOf(number, serverName), user).length === 0;
+        for (const owner of owners.filter(isNew)) await welcome(owner);
       };
-      logged("a number of theirs", told());
+      logged("numbers of people", inviteAll());
     },
     connect: (calls) => {
       const made = createOutgoing({

@@ -11,6 +11,7 @@ export interface LabContext {
   ports: LabPorts;
   progress: Progress;
   rateLimits: "lab" | "shipped";
+  synapse: Record<string, unknown> | undefined;
   registrationFiles: string[];
   /** Everything that runs by now, for stopping. */
   servers: LabServer[];

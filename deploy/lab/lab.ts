@@ -43,6 +43,8 @@ export interface LabOptions {
   registrationFiles?: string[];
   /** "shipped" leaves Synapse's limits as deploy/synapse/homeserver-matrixrtc.yaml says. Default "lab": raised. */
   rateLimits?: "lab" | "shipped";
+  /** What is different in Synapse's configuration. */
+  synapse?: Record<string, unknown>;
   onProgress?: Progress;
   /** For the part "gateway". */
   gateway?: GatewayOptions;
@@ -96,6 +98,7 @@ export async function startLab(options: LabOptions): Promise<Lab> {
     ports,
     progress,
     rateLimits: options.rateLimits ?? "lab",
+    synapse: options.synapse,
     registrationFiles: [...(options.registrationFiles ?? [])],
     servers: [],
   };

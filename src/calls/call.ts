@@ -64,6 +64,8 @@ export type Release = "leg" | "rtc" | "media";
 export interface Call {
   readonly record: CallRecord;
   readonly displayName: string;
+  /** As of PrepareMember. */
+  readonly nameInRoom?: string;
   readonly voice: Voice;
   /** The bot has to invite the ghost (command, API). */
   readonly inviteFirst: boolean;
@@ -161,12 +163,15 @@ export const createCall = (given: {
 /** A call that a PBX sent us. Who is called in person has to come yet, and finds the ghost there. */
 export const createInboundCall = ({
   isAnswered,
+  ghostName,
   ...given
 }: {
   readonly record: CallRecord;
   readonly trunkId: TrunkId;
   readonly voice: Voice;
   readonly inviteFirst: boolean;
+  /** As of RingingPlace. */
+  readonly ghostName?: string;
   readonly forward?: Forward;
   readonly ringTimeoutMs?: number;
   /** The phone was in the menu, or waited at the door: it is answered, and need not wait for keys of others to be heard. */
@@ -175,7 +180,8 @@ export const createInboundCall = ({
   ...FRESH,
   ...given,
   keysExchanged: isAnswered,
-  displayName: nameOf(given.record),
+  displayName: ghostName ?? nameOf(given.record),
+  ...(ghostName === undefined ? {} : { nameInRoom: nameOf(given.record) }),
   alone: given.record.person !== undefined,
   targets: [],
   leg: "ringing",

@@ -119,12 +119,20 @@ const rtcHandlers = (
   attempts: Attempts,
   handles: Handles,
 ): Handlers<"rtc"> => ({
-  "rtc.prepare": (_effect, { record, displayName, inviteFirst }) =>
+  "rtc.prepare": (_effect, { record, displayName, nameInRoom, inviteFirst }) =>
     attempts.step(
       { operation: "prepare" },
       async () => {
         const { callId, roomId, ghost, person, direction } = record;
-        const member = { callId, roomId, ghost, displayName, inviteFirst, ...(person === undefined ? {} : { person }) };
+        const member = {
+          callId,
+          roomId,
+          ghost,
+          displayName,
+          ...(nameInRoom === undefined ? {} : { nameInRoom }),
+          inviteFirst,
+          ...(person === undefined ? {} : { person }),
+        };
         // A chat of two is made for the call: nobody has to let the ghost in.
         if (direction === "outbound" || person !== undefined) return rtc.prepare(member, post);
         const { needsInvite, ...found } = await admit(record, !inviteFirst);

@@ -10,13 +10,12 @@ import type { Destination } from "./dispatch.ts";
 import { type Forward, forwardTarget, mapForward } from "./forward.ts";
 import type { Diversion, Forwarding } from "./forwarding.ts";
 import { type Outcome, outcomeFromErrorCode } from "./outcome.ts";
-import { isBusy, type PersonPort } from "./person.ts";
+import { isBusy, type PersonPort, type RingingPlace } from "./person.ts";
 import type { CallRecord, IncomingCall, PolicyPort, RoomPort } from "./ports.ts";
 import type { Destined, Refusal } from "./reception.ts";
 
 /** How a person is called. */
-export interface Ringing {
-  readonly roomId: RoomId;
+export interface Ringing extends RingingPlace {
   readonly person: UserId;
   readonly forward?: Forward;
   readonly ringTimeoutMs?: number;
@@ -93,7 +92,7 @@ export const createPersonReception = (deps: PersonReceptionDeps): RingPerson => 
     const fields = { legId: incoming.legId, trunkId: incoming.trunkId, number: maskNumber(number), outcome };
     log.info(fields, "inbound call forwarded");
     if (next.kind === "user") return ring({ ...visit, person: next.userId, forward: {} });
-    const roomId = room ?? (await people.chatWith(found.caller, person));
+    const roomId = room ?? (await people.chatWith(found.caller, person)).roomId;
     try {
       forwarding.dial(diversion, roomId);
     } catch (thrown) {
@@ -124,12 +123,17 @@ export const createPersonReception = (deps: PersonReceptionDeps): RingPerson => 
     if (!(await people.hasDevice(caller, person))) {
       return notRung(visit, { outcome: "unreachable", reason: "the person has no device" });
     }
-    const roomId = await people.chatWith(caller, person);
+    const place = await people.chatWith(caller, person);
     if (isShuttingDown()) return refuse(incoming, { outcome: "shutdown", reason: "the gateway is being stopped" });
     const ringTimeoutMs = forward.noAnswer === undefined ? {} : { ringTimeoutMs: options.forwardAfterMs };
-    start(incoming, found, { roomId, person, forward, ...ringTimeoutMs }, ({ forwardedTo, outcome = "no-answer" }) => {
-      if (forwardedTo !== undefined) attempt(incoming, goOn(visit, forwardedTo, outcome, roomId));
-    });
+    start(
+      incoming,
+      found,
+      { ...place, person, forward, ...ringTimeoutMs },
+      ({ forwardedTo, outcome = "no-answer" }) => {
+        if (forwardedTo !== undefined) attempt(incoming, goOn(visit, forwardedTo, outcome, place.roomId));
+      },
+    );
   };
 
   const attempt = (incoming: IncomingCall, work: Promise<void>): void => {

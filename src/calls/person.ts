@@ -6,6 +6,14 @@ import type { Forward } from "./forward.ts";
 import type { Outcome } from "./outcome.ts";
 import type { CallRecord, RoomPort } from "./ports.ts";
 
+/** Where a person is rung, and by which ghost. */
+export interface RingingPlace {
+  readonly roomId: RoomId;
+  readonly ghost: GhostUserId;
+  /** Name of that ghost where it is not the caller's: that of the person's own number rings for everybody. */
+  readonly ghostName?: string;
+}
+
 /** A call to a person that was refused before it rang. */
 export interface MissedCall {
   readonly person: UserId;
@@ -21,8 +29,11 @@ export interface PersonPort {
   personOf(number: PhoneNumber): UserId | undefined;
   /** Where calls to this number go on that its person does not take. */
   forwardOf(number: PhoneNumber): Forward | undefined;
-  /** The chat of two of this ghost and this person, made where there is none. Rejects with HOMESERVER_*. */
-  chatWith(caller: Pick<Caller, "ghost" | "name">, person: UserId): Promise<RoomId>;
+  /**
+   * The chat of two of this ghost and this person, made where there is none; that of the person's own number where they have not accepted
+   * the other. Rejects with HOMESERVER_*.
+   */
+  chatWith(caller: Pick<Caller, "ghost" | "name">, person: UserId): Promise<RingingPlace>;
   /** False when the homeserver knows no device of this user: nobody would hear it ring. Rejects with HOMESERVER_*. */
   hasDevice(caller: Pick<Caller, "ghost" | "name">, person: UserId): Promise<boolean>;
   /** Says in the chat that there was a call. Returns at once and never fails. */

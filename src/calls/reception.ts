@@ -112,11 +112,11 @@ export const createReception = (deps: ReceptionDeps): ((incoming: IncomingCall) 
   const start = (
     incoming: IncomingCall,
     { caller, rule, voice }: Destined,
-    { roomId, person, ...ringing }: Partial<Ringing> & Pick<Ringing, "roomId">,
+    { roomId, person, ghost = caller.ghost, ...ringing }: Partial<Ringing> & Pick<Ringing, "roomId">,
     forward?: (record: CallRecord) => void,
   ): void => {
     const { legId, trunkId } = incoming;
-    const { ghost, number, name } = caller;
+    const { number, name } = caller;
     const record: CallRecord = {
       callId: callId(randomUUID()),
       legId,

@@ -3,7 +3,7 @@ import type { UserId } from "../ids.ts";
 import type { NumberPlan } from "../numbering/number-plan.ts";
 import { parseNumber } from "../numbering/parse.ts";
 import { canonicalDigits, type PhoneNumber } from "../numbering/phone-number.ts";
-import type { Directory } from "./directory.ts";
+import type { Directory, Owner } from "./directory.ts";
 
 /** A number that people have given to a user: from the control room, or the user by a claim. */
 export interface Binding {
@@ -48,6 +48,8 @@ export interface Bindings {
 }
 
 const merge = ({ file, store, plan }: BindingsDeps): Directory => {
+  const isFree = ({ number }: Owner): boolean => file.personOf(number) === undefined;
+  const ownerOf = ({ number, user }: Binding): Owner => ({ number: parseNumber(number, plan), user });
   const boundTo = (number: PhoneNumber): Binding | undefined =>
     file.personOf(number) === undefined ? store.get(canonicalDigits(number)) : undefined;
   return {
@@ -58,9 +60,11 @@ const merge = ({ file, store, plan }: BindingsDeps): Directory => {
       ...file.numbersOf(user),
       ...store
         .of(user)
-        .map(({ number }) => parseNumber(number, plan))
-        .filter((number) => file.personOf(number) === undefined),
+        .map(ownerOf)
+        .filter(isFree)
+        .map(({ number }) => number),
     ],
+    owners: () => [...file.owners(), ...store.all().map(ownerOf).filter(isFree)],
   };
 };
 

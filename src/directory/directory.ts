@@ -13,6 +13,13 @@ export interface Directory {
   /** Where calls to it go that its person does not take. */
   forwardOf(number: PhoneNumber): Forward | undefined;
   numbersOf(user: UserId): readonly PhoneNumber[];
+  /** Everybody who has a number. */
+  owners(): readonly Owner[];
+}
+
+export interface Owner {
+  readonly number: PhoneNumber;
+  readonly user: UserId;
 }
 
 const LONGEST_NAME = 100;
@@ -87,5 +94,6 @@ export const createDirectory = (text: string, source: string, plan: NumberPlan):
     personOf: (number) => entries.get(canonicalDigits(number))?.user,
     forwardOf: (number) => entries.get(canonicalDigits(number))?.forward,
     numbersOf: (user) => [...entries.values()].filter((entry) => entry.user === user).map(({ number }) => number),
+    owners: () => [...entries.values()].flatMap(({ number, user }) => (user === undefined ? [] : [{ number, user }])),
   };
 };

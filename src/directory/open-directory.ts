@@ -27,6 +27,7 @@ const NOBODY: Directory = {
   nameOf: () => undefined,
   personOf: () => undefined,
   numbersOf: () => [],
+  owners: () => [],
   forwardOf: () => undefined,
 };
 
@@ -84,6 +85,7 @@ export const openDirectory = async ({
     personOf: (number) => current.personOf(number),
     forwardOf: (number) => current.forwardOf(number),
     numbersOf: (user) => current.numbersOf(user),
+    owners: () => current.owners(),
     close: () => clearInterval(timer),
   };
 };

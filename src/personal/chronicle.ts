@@ -1,4 +1,4 @@
-import type { MissedCall } from "../calls/person.ts";
+import type { MissedCall, PersonPort } from "../calls/person.ts";
 import type { CallRecord } from "../calls/ports.ts";
 import { toGatewayError } from "../errors.ts";
 import type { CallId, GhostUserId, RoomId, UserId } from "../ids.ts";
@@ -12,10 +12,9 @@ export interface ChronicleDeps {
     text: string,
     replaces?: string,
   ) => Promise<string>;
-  readonly chatWith: (
-    caller: { readonly ghost: GhostUserId; readonly name: string },
-    person: UserId,
-  ) => Promise<RoomId>;
+  readonly chatWith: PersonPort["chatWith"];
+  /** Whether this ghost stands for a number of the person's own, and rings for everybody. */
+  readonly isOwn: (ghost: GhostUserId, person: UserId) => boolean;
   readonly log: Log;
 }
 
@@ -26,9 +25,15 @@ export interface Chronicle {
   missed(call: MissedCall): void;
 }
 
-export const createChronicle = ({ write, chatWith, log }: ChronicleDeps): Chronicle => {
+export const createChronicle = ({ write, chatWith, isOwn, log }: ChronicleDeps): Chronicle => {
   /** Lines of calls that are going on. */
   const lines = new Map<CallId, Promise<string | undefined>>();
+
+  const lineOf = (record: CallRecord): string => {
+    const { ghost, person, name } = record;
+    const isShared = person !== undefined && name !== undefined && isOwn(ghost, person);
+    return callLine(isShared ? { ...record, caller: name } : record);
+  };
 
   const settle = async (work: Promise<string>): Promise<string | undefined> => {
     try {
@@ -42,7 +47,7 @@ export const createChronicle = ({ write, chatWith, log }: ChronicleDeps): Chroni
   const finish = async (record: CallRecord): Promise<void> => {
     const line = await lines.get(record.callId);
     lines.delete(record.callId);
-    await settle(write({ room: record.roomId, ghost: record.ghost }, callLine(record), line));
+    await settle(write({ room: record.roomId, ghost: record.ghost }, lineOf(record), line));
   };
 
   return {
@@ -50,12 +55,18 @@ export const createChronicle = ({ write, chatWith, log }: ChronicleDeps): Chroni
       if (record.person === undefined) return;
       const { callId, roomId: room, ghost } = record;
       if (record.state === "active" && !lines.has(callId))
-        lines.set(callId, settle(write({ room, ghost }, callLine(record))));
+        lines.set(callId, settle(write({ room, ghost }, lineOf(record))));
       if (record.state === "ended") void finish(record);
     },
     missed: ({ person, ghost, name, ...call }) => {
-      const told = async (): Promise<string> =>
-        write({ room: await chatWith({ ghost, name }, person), ghost }, callLine({ direction: "inbound", ...call }));
+      const told = async (): Promise<string> => {
+        const place = await chatWith({ ghost, name }, person);
+        const caller = place.ghostName === undefined ? {} : { caller: name };
+        return write(
+          { room: place.roomId, ghost: place.ghost },
+          callLine({ direction: "inbound", ...caller, ...call }),
+        );
+      };
       void settle(told());
     },
   };

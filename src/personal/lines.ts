@@ -16,7 +16,10 @@ const UNANSWERED: ReadonlySet<Outcome> = new Set(["cancelled", "no-answer", "unr
 type LineFacts = Pick<
   CallRecord,
   "direction" | "outcome" | "answeredAtMs" | "endedAtMs" | "forwardedTo" | "forwardedFrom"
->;
+> & {
+  /** Who called, where the chat does not say it. */
+  readonly caller?: string;
+};
 
 /** The one line of a one-to-one call in its chat: while they talk (no outcome yet), and when it is over. */
 export const callLine = ({ forwardedTo, ...call }: LineFacts): string => {
@@ -27,17 +30,18 @@ export const callLine = ({ forwardedTo, ...call }: LineFacts): string => {
   return `${line.slice(0, -1)}, forwarded to ${number}.`;
 };
 
-const lineOf = ({ direction, outcome, answeredAtMs, endedAtMs, forwardedFrom }: LineFacts): string => {
+const lineOf = ({ direction, outcome, answeredAtMs, endedAtMs, forwardedFrom, caller }: LineFacts): string => {
+  const from = caller === undefined ? "" : ` from ${caller}`;
   const made = forwardedFrom === undefined ? "Outgoing call" : "Forwarded call";
-  const call = direction === "inbound" ? "Incoming call" : made;
+  const call = direction === "inbound" ? `Incoming call${from}` : made;
   if (outcome === undefined) return `${call}, answered. The telephone side is not end-to-end encrypted.`;
   if (answeredAtMs !== undefined) {
     const lasted = `${call}, ${duration((endedAtMs ?? answeredAtMs) - answeredAtMs)}`;
     return OUTCOME_FACTS[outcome].isFailure ? `${lasted}: ${OUTCOME_FACTS[outcome].words}.` : `${lasted}.`;
   }
   if (direction === "outbound") return `${call}: ${OUTCOME_FACTS[outcome].words}.`;
-  if (outcome === "declined") return "Incoming call, declined.";
-  if (outcome === "busy") return "Missed call: you were in another call.";
-  if (outcome === "not-permitted") return "Missed call: phones may not call you.";
-  return UNANSWERED.has(outcome) ? "Missed call." : `Missed call: ${OUTCOME_FACTS[outcome].words}.`;
+  if (outcome === "declined") return `${call}, declined.`;
+  if (outcome === "busy") return `Missed call${from}: you were in another call.`;
+  if (outcome === "not-permitted") return `Missed call${from}: phones may not call you.`;
+  return UNANSWERED.has(outcome) ? `Missed call${from}.` : `Missed call${from}: ${OUTCOME_FACTS[outcome].words}.`;
 };

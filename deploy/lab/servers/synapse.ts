@@ -24,6 +24,7 @@ export async function startSynapse(context: LabContext): Promise<void> {
     "1-shipped": shipped!,
     "2-lab": own!,
     ...(context.rateLimits === "lab" && { "3-limits": raisedLimits! }),
+    ...(context.synapse && { "4-different": context.synapse }),
   };
   const args = ["-m", "synapse.app.homeserver"];
   for (const [name, tree] of Object.entries(files)) {

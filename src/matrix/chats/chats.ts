@@ -19,12 +19,19 @@ export interface ChatsDeps {
   readonly log: Log;
 }
 
+export interface FoundChat extends PhoneChat {
+  /** The person has accepted it: they see a ring there. */
+  readonly isJoined: boolean;
+}
+
 export interface Chats {
   of(room: RoomId): PhoneChat | undefined;
   /** A person has invited the ghost into a chat of their own, and the ghost has joined. */
   accepted(chat: PhoneChat): void;
   /** Finds the chat, or makes it. Resolves when the person is in it, or 1.5 s after they were invited. Rejects with HOMESERVER_*. */
-  between(caller: { readonly ghost: GhostUserId; readonly name: string }, person: UserId): Promise<PhoneChat>;
+  between(caller: { readonly ghost: GhostUserId; readonly name: string }, person: UserId): Promise<FoundChat>;
+  /** A chat of the two that the person has joined. Rejects with HOMESERVER_*. */
+  joined(ghost: GhostUserId, person: UserId): Promise<PhoneChat | undefined>;
   /** False when the homeserver knows no device of this user. Rejects with HOMESERVER_*. */
   hasDevice(ghost: GhostUserId, person: UserId): Promise<boolean>;
   /** Lets the newest chats be read: what is written there now finds a device. */
@@ -70,7 +77,7 @@ const newChat = (person: UserId): Record<string, unknown> => ({
 
 export const createChats = (deps: ChatsDeps): Chats => {
   const { homeserver, store, devices, membership, log } = deps;
-  const making = new Map<string, Promise<PhoneChat>>();
+  const making = new Map<string, Promise<FoundChat>>();
   const joins = new Map<RoomId, () => void>();
 
   const forget = (room: RoomId): void => {
@@ -103,30 +110,37 @@ export const createChats = (deps: ChatsDeps): Chats => {
     return isJoined;
   };
 
-  const make = async (ghost: GhostUserId, person: UserId): Promise<PhoneChat> => {
+  const make = async (ghost: GhostUserId, person: UserId): Promise<FoundChat> => {
     const path = matrixPath("client/v3", "createRoom");
     const answer = await homeserver.request({ method: "POST", path, body: newChat(person), as: { userId: ghost } });
     const room = toRoomId(createdSchema.parse(answer).room_id);
     const chat: PhoneChat = { room, ghost, person };
     store.put(chat);
     devices.warm(chat);
-    if (!(await untilJoined(chat))) {
+    const isJoined = await untilJoined(chat);
+    if (!isJoined) {
       log.warn(
         { roomId: room, userId: person },
         "a person has not joined the chat made for a call: see auto_accept_invites",
       );
     }
-    return chat;
+    return { ...chat, isJoined };
   };
 
-  const findOrMake = async (caller: { ghost: GhostUserId; name: string }, person: UserId): Promise<PhoneChat> => {
+  const findOrMake = async (caller: { ghost: GhostUserId; name: string }, person: UserId): Promise<FoundChat> => {
     const { ghost, name } = caller;
     await deps.ensureGhost(ghost, name);
     for (const known of store.between(ghost, person)) {
-      if (["join", "invite"].includes(await membershipOf(known))) return known;
+      const membership = await membershipOf(known);
+      if (["join", "invite"].includes(membership)) return { ...known, isJoined: membership === "join" };
       forget(known.room);
     }
     return make(ghost, person);
+  };
+
+  const joined = async (ghost: GhostUserId, person: UserId): Promise<PhoneChat | undefined> => {
+    for (const known of store.between(ghost, person)) if ((await membershipOf(known)) === "join") return known;
+    return undefined;
   };
 
   const onMember = (chat: PhoneChat, user: string, member: unknown, sender: string): void => {
@@ -152,6 +166,7 @@ export const createChats = (deps: ChatsDeps): Chats => {
       making.set(key, pending);
       return pending;
     },
+    joined,
     hasDevice: async (ghost, person) => {
       const path = matrixPath("client/v3", "keys", "query");
       const body = { device_keys: { [person]: [] } };

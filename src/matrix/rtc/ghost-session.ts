@@ -2,13 +2,13 @@ import type { PublishMember, RtcFact, SfuAccess } from "../../calls/ports.ts";
 import { GatewayError } from "../../errors.ts";
 import { userId as toUserId } from "../../ids.ts";
 import { createHand } from "./hand.ts";
-import { createHoldName } from "./hold-name.ts";
 import { newDeviceId } from "../devices.ts";
 import { createKeyExchange } from "./key-exchange.ts";
 import { leaveCall } from "./leave-call.ts";
 import { prepareGhost } from "./prepare-ghost.ts";
 import { ringPerson } from "./ring.ts";
 import { membershipRefused } from "./room-checks.ts";
+import { createRoomName } from "./room-name.ts";
 import type { GhostSessionDeps, GhostSessionRequest, SessionContext } from "./session-context.ts";
 import { requestSfuToken } from "./sfu-token.ts";
 import { createTasks } from "./tasks.ts";
@@ -60,7 +60,7 @@ export const createGhostSession = (
   let leaving: Promise<boolean> | undefined;
   let serviceUrl = "";
   const hand = createHand();
-  const holdName = createHoldName();
+  const roomName = createRoomName();
   /** One after the other: a hand that is lowered at once must have been raised before. */
   let raising: Promise<void> = Promise.resolve();
 
@@ -112,6 +112,7 @@ export const createGhostSession = (
         ended.signal.throwIfAborted();
         return prepareGhost(context, fetchAccess);
       });
+      await roomName.showCaller(context);
       log.info({ ...context.tasks.timings, totalMs: Math.round(performance.now() - startedMs) }, "the ghost is ready");
       return { ...access, encrypted: context.encrypted };
     },
@@ -156,7 +157,7 @@ export const createGhostSession = (
     raiseHand: async (isRaised) => {
       await (raising = raising.catch(() => {}).then(() => hand.show(context, isRaised)));
     },
-    showHold: (isHeld) => holdName.show(context, isHeld),
+    showHold: (isHeld) => roomName.showHold(context, isHeld),
     renewAccess: async () => ({ ...(await fetchAccess()), encrypted: context.encrypted }),
     sendNotice: async (text) => {
       if (context.device === undefined) throw new GatewayError("INTERNAL", "the ghost is not ready");
@@ -167,7 +168,7 @@ export const createGhostSession = (
         const reason = new GatewayError("SHUTTING_DOWN", "The call ended before its ghost was ready");
         ended.abort(reason);
         writing?.reject(reason);
-        leaving = holdName.takeBack(context).then(() => leaveCall(context));
+        leaving = roomName.takeBack(context).then(() => leaveCall(context));
       }
       return leaving;
     },

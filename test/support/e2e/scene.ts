@@ -56,6 +56,7 @@ export interface Scene {
 export interface SceneOptions extends GatewayOptions {
   readonly parts?: LabPart[];
   readonly rateLimits?: LabOptions["rateLimits"];
+  readonly synapse?: Record<string, unknown>;
   readonly onProgress?: (line: string) => void;
 }
 
@@ -67,12 +68,13 @@ const TEST_LIMITS = {
 };
 
 export async function startScene(options: SceneOptions = {}): Promise<Scene> {
-  const { parts = [], rateLimits = "lab", onProgress, ...gateway } = options;
+  const { parts = [], rateLimits = "lab", synapse, onProgress, ...gateway } = options;
   // For looking at logs after a failure: the folder is kept when it is named.
   const folder = process.env["E2E_FOLDER"];
   const lab = await startLab({
     parts: ["gateway", "phones", ...parts],
     rateLimits,
+    ...(synapse === undefined ? {} : { synapse }),
     gateway: { ...gateway, config: mergeTrees(TEST_LIMITS, gateway.config ?? {}) },
     ...(folder === undefined ? {} : { folder }),
     ...(onProgress === undefined ? {} : { onProgress }),

@@ -3,7 +3,7 @@ import { describe, expect, test } from "@jest/globals";
 import type { MissedCall, PersonPort } from "../../../src/calls/person.ts";
 import type { IncomingCall, RtcFact } from "../../../src/calls/ports.ts";
 import { GatewayError } from "../../../src/errors.ts";
-import { ghostUserId, legId, trunkId } from "../../../src/ids.ts";
+import { ghostUserId, legId, roomId, trunkId } from "../../../src/ids.ts";
 import { ALICE, aRoomView, type FakeWorld, LEG_MEDIA } from "../../support/fake-ports.ts";
 import { add, alice, answered, bob, BOB, CHAT, CLOSED, codeOf, setUp, somePeople, trunk } from "./service-fixtures.ts";
 
@@ -206,6 +206,16 @@ describe("a phone calls a person", () => {
     const { world } = await ringing(people);
     expect(world.hangups).toMatchObject([{ legId: "in-1", outcome }]);
     expect(world.accepted).toEqual([]);
+  });
+
+  test("a person who has not accepted the chat with the caller is rung by their own number, in the caller's name", async () => {
+    const ghost = ghostUserId("@tel_2002:example.org");
+    const own = roomId("!own:example.org");
+    const { world, calls } = await ringing({ chatWith: async () => ({ roomId: own, ghost, ghostName: "Bob" }) });
+    expect(world.prepared.map(({ request }) => request)).toMatchObject([
+      { roomId: own, ghost, displayName: "Bob", nameInRoom: "+33*******78", person: BOB },
+    ]);
+    expect(calls.inRoom(own)).toMatchObject([{ ghost, name: "+33*******78", person: BOB }]);
   });
 
   test("when both call each other, the call that came in is taken and the other one ends", async () => {

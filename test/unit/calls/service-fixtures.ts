@@ -28,7 +28,7 @@ export const CHAT = roomId("!chat:example.org");
 export const somePeople = (changes: Partial<PersonPort> = {}): PersonPort => ({
   personOf: (number) => (canonicalDigits(number) === "1500" ? BOB : undefined),
   forwardOf: () => undefined,
-  chatWith: async () => CHAT,
+  chatWith: async ({ ghost }) => ({ roomId: CHAT, ghost }),
   hasDevice: async () => true,
   missed: () => undefined,
   ...changes,

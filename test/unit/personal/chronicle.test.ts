@@ -1,6 +1,7 @@
 import { expect, test } from "@jest/globals";
 import type { CallRecord } from "../../../src/calls/ports.ts";
 import { ghostUserId, roomId, userId } from "../../../src/ids.ts";
+import type { RingingPlace } from "../../../src/calls/person.ts";
 import { createChronicle } from "../../../src/personal/chronicle.ts";
 import { newPersonalCall } from "../calls/fixtures.ts";
 import { quietLog } from "../../support/fake-ports.ts";
@@ -8,7 +9,10 @@ import { quietLog } from "../../support/fake-ports.ts";
 const CALL: CallRecord = newPersonalCall().record;
 const flush = () => new Promise((resolve) => setImmediate(resolve));
 
-const make = (fail = false) => {
+const GHOST = ghostUserId("@tel_1001:example.org");
+const OWN: RingingPlace = { roomId: roomId("!own:example.org"), ghost: GHOST, ghostName: "Bob" };
+
+const make = (fail = false, place: RingingPlace = { roomId: roomId("!chat:example.org"), ghost: GHOST }) => {
   const written: { room: string; text: string; replaces?: string | undefined }[] = [];
   const chronicle = createChronicle({
     write: async ({ room }, text, replaces) => {
@@ -16,7 +20,8 @@ const make = (fail = false) => {
       written.push({ room, text, replaces });
       return `$${written.length}`;
     },
-    chatWith: async () => roomId("!chat:example.org"),
+    chatWith: async () => place,
+    isOwn: (ghost) => place === OWN && ghost === GHOST,
     log: quietLog,
   });
   return { chronicle, written };
@@ -44,8 +49,7 @@ test("a call that nobody answered has one line; a call of a conference none", as
 
 test("a call that never rang is told in the chat with its caller", async () => {
   const { chronicle, written } = make();
-  const ghost = ghostUserId("@tel_1001:example.org");
-  chronicle.missed({ person: userId("@bob:example.org"), ghost, name: "1001", outcome: "busy" });
+  chronicle.missed({ person: userId("@bob:example.org"), ghost: GHOST, name: "1001", outcome: "busy" });
   await flush();
   expect(written).toMatchObject([{ room: "!chat:example.org", text: "Missed call: you were in another call." }]);
 });
@@ -56,4 +60,17 @@ test("a line that cannot be written changes nothing else", async () => {
   chronicle.transition({ ...CALL, state: "ended", outcome: "completed", answeredAtMs: 0, endedAtMs: 5000 });
   await flush();
   expect(written).toEqual([]);
+});
+
+test("in the chat with a number of the person's own, lines say who called", async () => {
+  const { chronicle, written } = make(false, OWN);
+  const person = userId("@bob:example.org");
+  chronicle.missed({ person, ghost: ghostUserId("@tel_1002:example.org"), name: "Carol", outcome: "busy" });
+  const call: CallRecord = { ...CALL, direction: "inbound", person, ghost: GHOST, name: "Carol" };
+  chronicle.transition({ ...call, state: "ended", outcome: "completed", answeredAtMs: 0, endedAtMs: 5000 });
+  await flush();
+  expect(written.map(({ text }) => text)).toEqual([
+    "Missed call from Carol: you were in another call.",
+    "Incoming call from Carol, 5 s.",
+  ]);
 });

@@ -31,6 +31,8 @@ test.each([
   ],
   [{ direction: "outbound", outcome: "completed", forwardedFrom: NUMBER, ...times }, "Forwarded call, 45 s."],
   [{ direction: "inbound", outcome: "shutdown" }, "Missed call: the gateway is being stopped."],
+  [{ direction: "inbound", outcome: "declined", caller: "Carol" }, "Incoming call from Carol, declined."],
+  [{ direction: "inbound", outcome: "cancelled", caller: "Carol" }, "Missed call from Carol."],
 ] as const)("%j is written as %s", (facts, line) => {
   expect(callLine(facts)).toBe(line);
 });

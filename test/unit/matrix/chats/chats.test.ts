@@ -61,7 +61,8 @@ describe("between", () => {
   test("the chat that is there", async () => {
     const { chats } = make();
     chats.accepted(CHAT);
-    expect(await chats.between(CALLER, BOB)).toEqual(CHAT);
+    expect(await chats.between(CALLER, BOB)).toEqual({ ...CHAT, isJoined: true });
+    expect(await chats.joined(GHOST, BOB)).toEqual(CHAT);
     expect(fake.asked()).not.toContain(CREATE);
   });
 
@@ -71,7 +72,7 @@ describe("between", () => {
     let asked = 0;
     fake.answer("GET", MEMBER, () => ({ body: { membership: asked++ === 0 ? "leave" : "join" } }));
     const chat = await chats.between(CALLER, BOB);
-    expect(chat).toEqual({ ...CHAT, room: "!new:example.org" });
+    expect(chat).toEqual({ ...CHAT, room: "!new:example.org", isJoined: true });
     const request = await fake.next(CREATE);
     expect(request.query.get("user_id")).toBe(GHOST);
     expect(request.body).toMatchObject({
@@ -82,7 +83,7 @@ describe("between", () => {
     });
     expect(chats.of(CHAT.room)).toBeUndefined();
     expect(devices).toEqual([`warm ${CHAT.room}`, `drop ${CHAT.room}`, "warm !new:example.org"]);
-    expect(chats.of(chat.room)).toEqual(chat);
+    expect(chats.of(chat.room)).toEqual({ ...CHAT, room: "!new:example.org" });
   });
 
   test("two calls at once make one chat", async () => {
@@ -98,10 +99,13 @@ describe("between", () => {
     const joining = chats.between(CALLER, BOB);
     await fake.next("GET /_matrix/client/v3/rooms/!new:example.org/state/m.room.member/@bob:example.org");
     chats.onEvent({ ...member(BOB, "join"), roomId: "!new:example.org" });
-    await joining;
+    expect(await joining).toMatchObject({ isJoined: true });
     expect(lines).toEqual([]);
     store.chats.remove(roomId("!new:example.org"));
-    await chats.between(CALLER, BOB);
+    expect(await chats.between(CALLER, BOB)).toMatchObject({ isJoined: false });
+    // Not waited for again.
+    expect(await chats.between(CALLER, BOB)).toMatchObject({ isJoined: false });
+    expect(await chats.joined(GHOST, BOB)).toBeUndefined();
     expect(lines.map(({ message }) => message)).toEqual([expect.stringContaining("auto_accept_invites")]);
   });
 });
