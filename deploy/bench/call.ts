@@ -40,8 +40,6 @@ export type Dial = (number: string) => Promise<{
   describe(): Promise<string>;
 }>;
 
-/** The PBX sends +33 1 99 00 1X XX to the bench's telephones. */
-const FIRST_NUMBER = 33199001000;
 const WITHIN_MS = 10_000;
 const POLL_MS = 20;
 
@@ -73,10 +71,8 @@ export const createCaller = (
   talker: LabMember,
   telephones: Telephones,
 ): ((options: CallOptions) => Promise<Call>) => {
-  let used = 0;
-
   return async (options) => {
-    const number = options.number ?? `+${FIRST_NUMBER + used++}`;
+    const number = options.number ?? telephones.freshNumber();
     const phone = telephones.expect({ number, ringMs: options.ringMs, toneHz: TELEPHONE_HZ });
     const requestedAtMs = nowMs();
     const dialled = await dial(number);

@@ -6,8 +6,9 @@ import { TALKER_HZ, waitForNewKey } from "./call.ts";
 import { openGatewayConference } from "./gateway-stage.ts";
 import type { MeasurementContext } from "./measurement.ts";
 import { type CallingTelephone, openCallers } from "./phones/callers.ts";
-import type { Conference, ConferenceOptions } from "./stage.ts";
+import type { Conference, ConferenceOptions, TalkRoom } from "./stage.ts";
 
+/** Of the first room; the next ones follow. */
 export const ROOM_NUMBER = "8500";
 export const MENU_NUMBER = "8560";
 
@@ -17,25 +18,48 @@ const WARM_UP_CALLS = 2;
 /** A call that is later than that is lost. */
 const LOST_AFTER_MS = 30_000;
 
-export interface DialInStage extends Pick<Conference, "lab" | "roomId" | "bob" | "talker" | "join"> {
-  readonly dialIn: DialIn;
-  /** Says a tone of its own from the answer on. */
-  dial(caller: string, called: string, toneHz: number): Promise<CallingTelephone>;
+export interface DialInRoom extends TalkRoom {
+  /** What leads into it. */
+  readonly number: string;
   /** Waits until the talker's key is so old that it would make a new one. */
   oldKey(): Promise<void>;
   /** The telephone hangs up; resolves when nobody sees its ghost any more and the talker uses the key that follows. */
   end(telephone: CallingTelephone, ghost: string): Promise<void>;
 }
 
+export interface DialInStage extends DialInRoom, Pick<Conference, "lab" | "bob" | "join"> {
+  readonly rooms: readonly DialInRoom[];
+  readonly dialIn: DialIn;
+  /** Says a tone of its own from the answer on. */
+  dial(caller: string, called: string, toneHz: number): Promise<CallingTelephone>;
+}
+
+const dialInRoom = ({ roomId, talker }: TalkRoom, index: number): DialInRoom => ({
+  roomId,
+  talker,
+  number: String(Number(ROOM_NUMBER) + index),
+  oldKey: async () => {
+    const since = await talker.ownKeySinceMs();
+    if (since !== undefined) await delay(Math.max(0, since + KEY_AGE_MS - nowMs()));
+  },
+  end: async (telephone, ghost) => {
+    const hungUpAtMs = nowMs();
+    telephone.hangUp();
+    await talker.waitForNoMember(ghost);
+    await waitForNewKey(talker, hungUpAtMs);
+  },
+});
+
 /** Everything ends with `scope`. */
 export const startDialInStage = async (
   scope: AsyncDisposableStack,
-  context: MeasurementContext & Pick<ConferenceOptions, "talkerHears">,
+  context: MeasurementContext & Pick<ConferenceOptions, "talkerHears" | "rooms">,
 ): Promise<DialInStage> => {
   const conference = await openGatewayConference(scope, context);
-  const { lab, roomId, talker, bob } = conference;
+  const { lab, talker, bob } = conference;
+  const rooms = conference.rooms.map(dialInRoom);
   await lab.gateway.reconfigure({
-    dispatch_rules: [{ name: "bench", numbers: [ROOM_NUMBER], room: roomId }],
+    dispatch_rules: rooms.map(({ number, roomId }) => ({ name: `bench-${number}`, numbers: [number], room: roomId })),
     menu: { numbers: [MENU_NUMBER], language: "en" },
   });
   const callers = await openCallers(lab.ports.pbxSip);
@@ -43,28 +67,20 @@ export const startDialInStage = async (
   const dialIn = await turnOnDialIn(talker, lab.gateway.botUserId);
 
   const stage: DialInStage = {
+    ...rooms[0]!,
+    rooms,
     lab,
-    roomId,
     bob,
-    talker,
     join: (user, options) => conference.join(user, options),
     dialIn,
     dial: (caller, called, toneHz) => callers.dial({ caller, called, toneHz }),
-    oldKey: async () => {
-      const since = await talker.ownKeySinceMs();
-      if (since !== undefined) await delay(Math.max(0, since + KEY_AGE_MS - nowMs()));
-    },
-    end: async (telephone, ghost) => {
-      const hungUpAtMs = nowMs();
-      telephone.hangUp();
-      await talker.waitForNoMember(ghost);
-      await waitForNewKey(talker, hungUpAtMs);
-    },
   };
-  for (let i = 0; i < WARM_UP_CALLS; i++) {
-    const telephone = await stage.dial("1500", ROOM_NUMBER, 500);
-    await telephone.hear(TALKER_HZ, { sinceMs: telephone.dialledAtMs });
-    await stage.end(telephone, lab.gateway.ghost("1500"));
+  for (const room of rooms) {
+    for (let i = 0; i < WARM_UP_CALLS; i++) {
+      const telephone = await stage.dial("1500", room.number, 500);
+      await telephone.hear(TALKER_HZ, { sinceMs: telephone.dialledAtMs });
+      await room.end(telephone, lab.gateway.ghost("1500"));
+    }
   }
   context.progress("everything is warm");
   return stage;
@@ -72,7 +88,7 @@ export const startDialInStage = async (
 
 /** Milliseconds from `sinceMs` until the phone is heard by the talker, and hears the talker. */
 export const passes = async (
-  { talker }: DialInStage,
+  { talker }: Pick<DialInRoom, "talker">,
   telephone: CallingTelephone,
   { ghost, toneHz, sinceMs }: { ghost: string; toneHz: number; sinceMs: number },
 ): Promise<{ in: number; out: number }> => {

@@ -38,18 +38,20 @@ export const startDirectStage = async (options: StageOptions): Promise<Stage> =>
   await using scope = new AsyncDisposableStack();
   const conference = await openConference(scope, {
     ...options,
+    rooms: 1,
     parts: ["synapse", "token-service", "livekit-sip"],
     encrypted: false,
   });
-  const { lab, talker, telephones } = conference;
-  const call = createCaller(await dialDirectly(conference), talker, telephones);
-  await warmUp(call, options.progress);
+  const { lab, roomId, talker, telephones } = conference;
+  const room = { roomId, talker, call: createCaller(await dialDirectly(conference), talker, telephones) };
+  await warmUp([room], options.progress);
   const pids = (): number[] => treeOf(lab.process("livekit-sip").pid);
   const everything = scope.move();
   return {
     ...conference,
+    ...room,
     engine: options.engine,
-    call,
+    rooms: [room],
     workerPids: () => [],
     memoryPids: pids,
     allPids: pids,

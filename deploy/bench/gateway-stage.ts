@@ -8,6 +8,7 @@ import {
   openConference,
   type Stage,
   type StageOptions,
+  type TalkRoom,
   warmUp,
 } from "./stage.ts";
 
@@ -17,20 +18,19 @@ export const LIMITS = {
   limits: { calls_per_user: 100, calls: 100, inbound_calls: 100 },
 };
 
-const inviteBot = async ({ lab, roomId, alice }: Pick<Conference, "lab" | "roomId" | "alice">): Promise<void> => {
+const inviteBot: NonNullable<ConferenceOptions["prepareRoom"]> = async ({ lab, roomId, owner }) => {
   const bot = lab.gateway.botUserId;
   const room = `/_matrix/client/v3/rooms/${encodeURIComponent(roomId)}`;
-  await lab.homeserver.request("POST", `${room}/invite`, { user: alice, body: { user_id: bot } });
+  await lab.homeserver.request("POST", `${room}/invite`, { user: owner, body: { user_id: bot } });
   const path = `${room}/state/m.room.member/${encodeURIComponent(bot)}`;
   await until(`the bot to join the room (${lab.log("gateway")})`, async () => {
-    const { membership } = await lab.homeserver.request<{ membership: string }>("GET", path, { user: alice });
+    const { membership } = await lab.homeserver.request<{ membership: string }>("GET", path, { user: owner });
     return membership === "join";
   });
 };
 
 /** The request of which the bars speak: through the API. */
-const dialThroughGateway = ({ lab, roomId, talker }: Conference): Dial => {
-  const { gateway } = lab;
+const dialThroughGateway = ({ gateway }: Conference["lab"], { roomId, talker }: TalkRoom): Dial => {
   return async (number) => {
     const { status, body } = await gateway.api("POST", "/api/v1/calls", { room_id: roomId, number });
     if (status !== 201) throw new Error(`the gateway refused the call: ${status} ${JSON.stringify(body)}`);
@@ -61,7 +61,7 @@ export interface GatewayStage extends Stage {
 export const openGatewayConference = async (
   scope: AsyncDisposableStack,
   options: StageOptions & Pick<ConferenceOptions, "talkerHears">,
-): Promise<Conference & Pick<Stage, "call">> => {
+): Promise<Conference & Pick<Stage, "call" | "rooms">> => {
   const usesLivekitSip = options.engine === "livekit-sip";
   const conference = await openConference(scope, {
     ...options,
@@ -70,15 +70,19 @@ export const openGatewayConference = async (
     prepareRoom: inviteBot,
     gateway: { trunk: usesLivekitSip ? "livekit-sip" : "xivo", config: mergeTrees(LIMITS, options.config ?? {}) },
   });
-  const call = createCaller(dialThroughGateway(conference), conference.talker, conference.telephones);
-  return { ...conference, call };
+  const { lab, telephones } = conference;
+  const rooms = conference.rooms.map((room) => ({
+    ...room,
+    call: createCaller(dialThroughGateway(lab, room), room.talker, telephones),
+  }));
+  return { ...conference, rooms, call: rooms[0]!.call };
 };
 
 export const startGatewayStage = async (options: StageOptions): Promise<GatewayStage> => {
   await using scope = new AsyncDisposableStack();
   const conference = await openGatewayConference(scope, options);
-  const { lab, call } = conference;
-  await warmUp(call, options.progress);
+  const { lab } = conference;
+  await warmUp(conference.rooms, options.progress);
   const sipEngine = options.engine === "livekit-sip" ? "livekit-sip" : "trunk-peer";
   const gatewayPid = (): number => lab.gateway.process().pid;
   const everything = scope.move();

@@ -20,26 +20,37 @@ export interface StageOptions {
   readonly folder?: string;
   /** Merged over the lab's configuration of the gateway. */
   readonly config?: Record<string, unknown>;
+  /** Conferences, each in a room of its own; default 1. */
+  readonly rooms?: number;
+}
+
+/** A room in whose call a member says TALKER_HZ, unless a measurement tells them something else. */
+export interface TalkRoom {
+  readonly roomId: string;
+  readonly talker: LabMemberProcess;
 }
 
 /** The conference with alice in it, before anybody is called. */
-export interface Conference {
+export interface Conference extends TalkRoom {
   readonly lab: Lab;
-  readonly roomId: string;
+  /** This one first. While the key of one talker gets old, others are called into. */
+  readonly rooms: readonly TalkRoom[];
   /** Made the room. */
   readonly alice: LabUser;
   /** In the room, not in the call. */
   readonly bob: LabUser;
-  /** Alice in the call; says TALKER_HZ unless a measurement tells her something else. */
-  readonly talker: LabMemberProcess;
   readonly telephones: Telephones;
   join(user: LabUser, options?: Partial<LabMemberOptions>): Promise<LabMemberProcess>;
 }
 
-export interface Stage extends Conference, AsyncDisposable {
-  readonly engine: Engine;
+export interface CallRoom extends TalkRoom {
   /** Calls a number into the conference, which waits for it at a telephone of its own. */
   call(options: CallOptions): Promise<Call>;
+}
+
+export interface Stage extends Conference, CallRoom, AsyncDisposable {
+  readonly engine: Engine;
+  readonly rooms: readonly CallRoom[];
   /** Media workers of the gateway; none without a gateway. */
   workerPids(): number[];
   /** What memory is counted of: gateway and workers, or livekit-sip. */
@@ -51,42 +62,59 @@ export interface Stage extends Conference, AsyncDisposable {
 /** Each bar is for a call that is older than that: js-sdk keeps a new key for 10 s. */
 const CALL_AGE_MS = 10_500;
 const WARM_UP_CALLS = 2;
+/** What a member remembers of what it heard. */
+const KEPT_AUDIO_MS = 5000;
 
-export interface ConferenceOptions extends Pick<StageOptions, "folder"> {
+export interface ConferenceOptions extends Pick<StageOptions, "folder" | "rooms"> {
   readonly parts: LabPart[];
   readonly encrypted: boolean;
   readonly gateway?: GatewayOptions;
   /** Default true. Not hearing anybody, alice costs the same whatever the number of phones. */
   readonly talkerHears?: boolean;
-  /** Before alice joins the call. */
-  readonly prepareRoom?: (room: Pick<Conference, "lab" | "roomId" | "alice">) => Promise<void>;
+  /** Before anybody joins the call. */
+  readonly prepareRoom?: (room: Pick<Conference, "lab" | "roomId"> & { readonly owner: LabUser }) => Promise<void>;
 }
 
-/** Starts the servers; alice makes a room and joins its call. Everything ends with `scope`. */
+/** Starts the servers; alice makes the rooms and joins their calls. Everything ends with `scope`. */
 export const openConference = async (
   scope: AsyncDisposableStack,
-  { parts, encrypted, folder, gateway = {}, talkerHears = true, prepareRoom }: ConferenceOptions,
+  { parts, encrypted, folder, gateway = {}, talkerHears = true, prepareRoom, rooms: count = 1 }: ConferenceOptions,
 ): Promise<Conference> => {
   const lab = scope.use(await startLab({ parts, gateway, ...(folder === undefined ? {} : { folder }) }));
   const telephones = await openTelephones(lab.ports.telephones, lab.ports.pbxSip);
   scope.defer(() => telephones.close());
   const [alice, bob] = await Promise.all([lab.homeserver.createUser("alice"), lab.homeserver.createUser("bob")]);
-  const roomId = await lab.homeserver.createRoom({ creator: alice, encrypted, name: "Bench", invite: [bob] });
-  await prepareRoom?.({ lab, roomId, alice });
+  const homeserverUrl = lab.homeserver.url;
+  const openRoom = async (owner: LabUser): Promise<TalkRoom> => {
+    const roomId = await lab.homeserver.createRoom({ creator: owner, encrypted, name: "Bench", invite: [bob] });
+    await prepareRoom?.({ lab, roomId, owner });
+    const talker = scope.use(
+      await spawnLabMember({ homeserverUrl, user: owner, roomId, keepMs: KEPT_AUDIO_MS, hears: talkerHears }),
+    );
+    await talker.publishTone(TALKER_HZ);
+    return { roomId, talker };
+  };
+  const first = await openRoom(alice);
+  const rooms = [first];
+  while (rooms.length < count) {
+    // Somebody else: each of alice's devices would hear of every phone.
+    rooms.push(await openRoom(await lab.homeserver.createUser(`talker-${rooms.length}`)));
+  }
+  const { roomId } = first;
   const join: Conference["join"] = (user, options) =>
-    spawnLabMember({ homeserverUrl: lab.homeserver.url, user, roomId, keepMs: 5000, ...options });
-  const talker = scope.use(await join(alice, { hears: talkerHears }));
-  await talker.publishTone(TALKER_HZ);
-  return { lab, roomId, alice, bob, talker, telephones, join };
+    spawnLabMember({ homeserverUrl, user, roomId, keepMs: KEPT_AUDIO_MS, ...options });
+  return { ...first, lab, rooms, alice, bob, telephones, join };
 };
 
-/** Some calls, so that nothing of what is measured happens for the first time; then the conference gets old enough. */
-export const warmUp = async (call: Stage["call"], progress: StageOptions["progress"]): Promise<void> => {
+/** Some calls, so that nothing of what is measured happens for the first time; then the conferences get old enough. */
+export const warmUp = async (rooms: readonly CallRoom[], progress: StageOptions["progress"]): Promise<void> => {
   const startedAtMs = nowMs();
-  for (let i = 0; i < WARM_UP_CALLS; i++) {
-    const warm = await call({ ringMs: 0 });
-    await warm.heardByAll();
-    await warm.end();
+  for (const room of rooms) {
+    for (let i = 0; i < WARM_UP_CALLS; i++) {
+      const warm = await room.call({ ringMs: 0 });
+      await warm.heardByAll();
+      await warm.end();
+    }
   }
   await delay(Math.max(0, startedAtMs + CALL_AGE_MS - nowMs()));
   progress("everything is warm, the conference older than 10 s");

@@ -1,20 +1,22 @@
 /** How long it takes a phone to get in: by a number that leads to the room, or by the menu and its PIN. */
 import { TELEPHONE_HZ } from "../call.ts";
-import { type DialInStage, MENU_NUMBER, passes, ROOM_NUMBER, startDialInStage } from "../dial-in-stage.ts";
+import { type DialInStage, MENU_NUMBER, passes, startDialInStage } from "../dial-in-stage.ts";
 import type { BarName, Samples } from "../bars.ts";
 import { type Measurement, type MeasurementContext, runs } from "../measurement.ts";
+import { OLD_KEY_ROOMS } from "./setup.ts";
 
 const RUNS = 40;
 /** Of the other engine: for its bars, which are wider, fewer runs say enough. */
 const LIVEKIT_SIP_RUNS = 15;
 const CALLER = "1500";
-const byNumber = async (stage: DialInStage) => {
+const byNumber = async (stage: DialInStage, run: number) => {
   const ghost = stage.lab.gateway.ghost(CALLER);
-  await stage.oldKey();
-  const telephone = await stage.dial(CALLER, ROOM_NUMBER, TELEPHONE_HZ);
+  const room = stage.rooms[run % stage.rooms.length]!;
+  await room.oldKey();
+  const telephone = await stage.dial(CALLER, room.number, TELEPHONE_HZ);
   const ringing = (await telephone.ringing) - telephone.dialledAtMs;
-  const passed = await passes(stage, telephone, { ghost, toneHz: TELEPHONE_HZ, sinceMs: telephone.dialledAtMs });
-  await stage.end(telephone, ghost);
+  const passed = await passes(room, telephone, { ghost, toneHz: TELEPHONE_HZ, sinceMs: telephone.dialledAtMs });
+  await room.end(telephone, ghost);
   return { "dial-in-ring": ringing, "dial-in-in": passed.in, "dial-in-out": passed.out };
 };
 
@@ -51,9 +53,9 @@ export const dialIn: Measurement = {
   bars: BARS,
   run: async (context) => {
     await using scope = new AsyncDisposableStack();
-    const stage = await startDialInStage(scope, context);
+    const stage = await startDialInStage(scope, { ...context, rooms: OLD_KEY_ROOMS });
     const samples = createSamples(BARS, context);
-    for (let i = 0; i < runs(RUNS, context); i++) samples.take(await byNumber(stage), `dial-in ${i + 1}`);
+    for (let i = 0; i < runs(RUNS, context); i++) samples.take(await byNumber(stage, i), `dial-in ${i + 1}`);
     for (let i = 0; i < runs(RUNS, context); i++) samples.take(await byPin(stage), `PIN ${i + 1}`);
     return samples.all();
   },
@@ -66,10 +68,10 @@ export const dialInOverLivekitSip: Measurement = {
   bars: LIVEKIT_SIP_BARS,
   run: async (context) => {
     await using scope = new AsyncDisposableStack();
-    const stage = await startDialInStage(scope, { ...context, engine: "livekit-sip" });
+    const stage = await startDialInStage(scope, { ...context, engine: "livekit-sip", rooms: OLD_KEY_ROOMS });
     const samples = createSamples(LIVEKIT_SIP_BARS, context);
     for (let i = 0; i < runs(LIVEKIT_SIP_RUNS, context); i++) {
-      const found = Object.entries(await byNumber(stage)).map(([bar, value]) => [`livekit-${bar}`, value] as const);
+      const found = Object.entries(await byNumber(stage, i)).map(([bar, value]) => [`livekit-${bar}`, value] as const);
       samples.take(Object.fromEntries(found), `dial-in over livekit-sip ${i + 1}`);
     }
     return samples.all();

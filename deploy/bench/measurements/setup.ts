@@ -3,23 +3,28 @@ import { readFile } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
 import { nowMs } from "../../lab/member/hearing.ts";
 import { type Measurement, type MeasurementContext, runs, startStage } from "../measurement.ts";
-import type { Stage } from "../stage.ts";
+import type { CallRoom, Stage } from "../stage.ts";
 
 const RUNS = 40;
 /** js-sdk gives a newcomer the key it has when that is younger than 10 s, else a new one that it uses 1 s later. */
 const OLD_KEY_MS = 10_000;
 /** Made 1 s before it came into use; the newcomer's membership arrives within another second. */
 const YOUNG_KEY_MS = 8000;
+/** So many that a key is old when its room has its turn again. */
+export const OLD_KEY_ROOMS = 4;
 /** The keys are exchanged in that time. */
 const RING_MS = 1000;
 
-const waitForKey = async (stage: Stage, kind: "young" | "old"): Promise<void> => {
-  const since = await stage.talker.ownKeySinceMs();
+const waitForKey = async (room: CallRoom, kind: "young" | "old"): Promise<void> => {
+  const since = await room.talker.ownKeySinceMs();
   if (since === undefined) return;
   const age = nowMs() - since;
   if (kind === "old") return delay(Math.max(0, OLD_KEY_MS - age));
+  if (age <= YOUNG_KEY_MS) return;
   // A call that comes and goes leaves a new key behind.
-  if (age > YOUNG_KEY_MS) await (await stage.call({ ringMs: 0 })).end();
+  const call = await room.call({ ringMs: 0 });
+  await call.heardByAll();
+  await call.end();
 };
 
 /** How long the gateway took to join the SFU, of all its calls so far. */
@@ -50,11 +55,12 @@ export const answer: Measurement = {
   },
 };
 
-const freshCalls = async (stage: Stage, key: "young" | "old", context: MeasurementContext) => {
+const freshCalls = async (rooms: readonly CallRoom[], key: "young" | "old", context: MeasurementContext) => {
   const samples = { invite: [] as number[], "fresh-in": [] as number[], [`fresh-out-${key}`]: [] as number[] };
   for (let i = 0; i < runs(RUNS, context); i++) {
-    await waitForKey(stage, key);
-    const call = await stage.call({ ringMs: 0 });
+    const room = rooms[i % rooms.length]!;
+    await waitForKey(room, key);
+    const call = await room.call({ ringMs: 0 });
     const heard = await call.heardByAll();
     samples.invite.push(call.invitedAtMs - call.requestedAtMs);
     samples["fresh-in"].push(heard.inConferenceAtMs - call.requestedAtMs);
@@ -69,11 +75,11 @@ const freshCalls = async (stage: Stage, key: "young" | "old", context: Measureme
 export const fresh: Measurement = {
   bars: ["invite", "fresh-in", "fresh-out-young", "fresh-out-old"],
   run: async (context) => {
-    await using stage = await startStage(context);
-    const young = await freshCalls(stage, "young", context);
+    await using stage = await startStage({ ...context, rooms: OLD_KEY_ROOMS });
+    const young = await freshCalls([stage], "young", context);
     // Without encryption there are no keys to be young or old.
     if ((await stage.talker.ownKeySinceMs()) === undefined) return young;
-    const old = await freshCalls(stage, "old", context);
+    const old = await freshCalls(stage.rooms, "old", context);
     return {
       invite: [...young.invite, ...old.invite],
       "fresh-in": [...young["fresh-in"], ...old["fresh-in"]],

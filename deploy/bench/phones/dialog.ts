@@ -27,6 +27,8 @@ export const createDialog = ({ invite, address, send, onEnded }: DialogOptions):
   const to = `${header(invite, "to")};tag=${tag}`;
   const contact: [string, string] = ["Contact", `<sip:${address}>`];
   let state: "ringing" | "answered" | "ended" = "ringing";
+  /** An answered call may be ended once its answer was acknowledged (RFC 3261 section 15). */
+  let bye: "waits for ACK" | "may go" | "wanted" = "waits for ACK";
   let last: Buffer | undefined;
   let localSdp = "";
 
@@ -39,6 +41,21 @@ export const createDialog = ({ invite, address, send, onEnded }: DialogOptions):
     return datagram;
   };
   const withSdp = (sdp: string): [[string, string][], string] => [[contact, ["Content-Type", "application/sdp"]], sdp];
+  const sendBye = (): void => {
+    const headers: [string, string][] = [
+      ["Via", `SIP/2.0/UDP ${address};branch=z9hG4bK${randomBytes(8).toString("hex")};rport`],
+      ["Max-Forwards", "70"],
+      ["From", to],
+      ["To", header(invite, "from")],
+      ["Call-ID", header(invite, "call-id")],
+      ["CSeq", "1 BYE"],
+    ];
+    send(formatSip(`BYE ${uriOf(header(invite, "contact"))} SIP/2.0`, headers));
+  };
+  const acknowledged = (): void => {
+    if (bye === "wanted") sendBye();
+    bye = "may go";
+  };
   const end = (): void => {
     if (state === "ended") return;
     state = "ended";
@@ -56,7 +73,8 @@ export const createDialog = ({ invite, address, send, onEnded }: DialogOptions):
       last = reply(invite, "200 OK", ...withSdp(sdp));
     },
     receive: (message, method, isRequest) => {
-      if (!isRequest || method === "ACK") return;
+      if (method === "ACK") return acknowledged();
+      if (!isRequest) return;
       if (
         method === "INVITE" &&
         message.startLine === invite.startLine &&
@@ -73,17 +91,8 @@ export const createDialog = ({ invite, address, send, onEnded }: DialogOptions):
     },
     hangUp: () => {
       if (state === "ringing") reply(invite, "480 Temporarily Unavailable");
-      else if (state === "answered") {
-        const headers: [string, string][] = [
-          ["Via", `SIP/2.0/UDP ${address};branch=z9hG4bK${randomBytes(8).toString("hex")};rport`],
-          ["Max-Forwards", "70"],
-          ["From", to],
-          ["To", header(invite, "from")],
-          ["Call-ID", header(invite, "call-id")],
-          ["CSeq", "1 BYE"],
-        ];
-        send(formatSip(`BYE ${uriOf(header(invite, "contact"))} SIP/2.0`, headers));
-      }
+      else if (state === "answered" && bye === "may go") sendBye();
+      else if (state === "answered") bye = "wanted";
       end();
     },
   };

@@ -11,6 +11,8 @@ import { createDialog, type Dialog } from "./dialog.ts";
 import { createEar, type Handset, openHandset } from "./handset.ts";
 
 const HOST = "127.0.0.1";
+/** The PBX sends +33 1 99 00 1X XX here. */
+const FIRST_NUMBER = 33199001000;
 /** The PBX may repeat a message of a call that is over for so long (RFC 3261, timer F). */
 const FORGET_AFTER_MS = 32_000;
 
@@ -43,6 +45,8 @@ export interface Telephone {
 export interface Telephones {
   /** The next call to this number. */
   expect(options: TelephoneOptions): Telephone;
+  /** A number that nobody has called so far. */
+  freshNumber(): string;
   close(): void;
 }
 
@@ -119,6 +123,7 @@ export const openTelephones = async (port: number, pbxPort: number): Promise<Tel
   socket.bind(port, HOST);
   await once(socket, "listening");
   const sip: Sip = { address: `${HOST}:${port}`, send: (datagram) => socket.send(datagram, pbxPort, HOST) };
+  let fresh = FIRST_NUMBER;
   const expected = new Map<string, Waiting>();
   const dialogs = new Map<string, Dialog>();
 
@@ -151,6 +156,7 @@ export const openTelephones = async (port: number, pbxPort: number): Promise<Tel
       expected.set(options.number, waiting);
       return telephone;
     },
+    freshNumber: () => `+${fresh++}`,
     close: () => {
       for (const dialog of dialogs.values()) dialog.hangUp();
       socket.close();
