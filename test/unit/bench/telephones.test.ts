@@ -93,11 +93,17 @@ test("rings as long as told, and repeats its last answer for a repeated INVITE",
   ]);
 });
 
-test("says BYE when it hangs up, and is over when the PBX does", async () => {
+test("says BYE when it hangs up, not before its answer was acknowledged", async () => {
   const first = telephones.expect({ number: NUMBER, ringMs: 0, toneHz: 0 });
   invite(NUMBER);
   await first.answered;
   first.hangUp();
+  const ok = await next("SIP/2.0 200");
+  // A repeated INVITE is answered after whatever was sent before.
+  invite(NUMBER);
+  await once(pbx, "message");
+  expect(received.map(({ startLine }) => startLine)).toEqual(["SIP/2.0 200 OK", "SIP/2.0 200 OK"]);
+  sendToPhone("ACK", `sip:127.0.0.1:${port}`, header(ok, "to"), "1 ACK");
   const bye = await next("BYE");
   expect(bye.startLine).toBe(`BYE sip:asterisk@127.0.0.1:${pbxPort} SIP/2.0`);
   expect(header(bye, "to")).toContain("tag=pbx");
