@@ -1,4 +1,5 @@
 import { EventType } from "matrix-js-sdk";
+import { toGatewayError } from "../../errors.ts";
 import type { SessionContext } from "./session-context.ts";
 import { within } from "./within.ts";
 
@@ -27,9 +28,14 @@ export const createRoomName = () => {
   const show = (work: () => Promise<void>): Promise<void> => (showing = showing.catch(() => {}).then(work));
 
   return {
-    /** Rejects with what the homeserver says. */
-    showCaller: (context: SessionContext): Promise<void> =>
-      show(() => write(context, context.request.nameInRoom ?? context.request.displayName)),
+    /** Never rejects: a name is not worth a call. */
+    showCaller: async (context: SessionContext): Promise<void> => {
+      try {
+        await show(() => write(context, context.request.nameInRoom ?? context.request.displayName));
+      } catch (error) {
+        context.log.warn({ code: toGatewayError(error).code }, "the name of a caller is not shown");
+      }
+    },
     /** Rejects with what the homeserver says. A ghost with another call in the room keeps its name: that phone is not on hold. */
     showHold: (context: SessionContext, isHeld: boolean): Promise<void> =>
       show(async () => {
