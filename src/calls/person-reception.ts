@@ -120,10 +120,13 @@ export const createPersonReception = (deps: PersonReceptionDeps): RingPerson => 
     if (await isBusy(person, records, rooms)) {
       return notRung(visit, { outcome: "busy", reason: "the person is in another call" });
     }
+    // Also for who cannot be rung: it is said there.
+    const chat = people.chatWith(caller, person);
+    chat.catch(() => {});
     if (!(await people.hasDevice(caller, person))) {
       return notRung(visit, { outcome: "unreachable", reason: "the person has no device" });
     }
-    const place = await people.chatWith(caller, person);
+    const place = await chat;
     if (isShuttingDown()) return refuse(incoming, { outcome: "shutdown", reason: "the gateway is being stopped" });
     const ringTimeoutMs = forward.noAnswer === undefined ? {} : { ringTimeoutMs: options.forwardAfterMs };
     start(

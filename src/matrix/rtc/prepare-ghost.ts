@@ -1,4 +1,4 @@
-import type { Room } from "matrix-js-sdk";
+import { KnownMembership, type Room } from "matrix-js-sdk";
 import { z } from "zod";
 import { userId } from "../../ids.ts";
 import { createCallSession, type CallSession } from "./call-session.ts";
@@ -16,10 +16,18 @@ import { within } from "./within.ts";
 /** A slow server of one member must not hold up the call; the key sender tries again later. */
 const PREPARE_KEYS_TIMEOUT_MS = 1_000;
 
+/** The device of a chat knows whether its ghost is there: to join again would cost a ring what nobody waits for. */
+const isThere = async ({ borrowed, request }: SessionContext): Promise<boolean> => {
+  const room = (await borrowed?.device)?.client.getRoom(request.roomId);
+  return room?.getMyMembership() === KnownMembership.Join;
+};
+
 const enterRoom = async (context: SessionContext): Promise<void> => {
   const { deps, request } = context;
-  if (request.inviteFirst) await deps.inviteAsBot(request.roomId, request.ghost);
-  await joinRoom(deps.homeserver, request.ghost, request.roomId);
+  if (!(await isThere(context))) {
+    if (request.inviteFirst) await deps.inviteAsBot(request.roomId, request.ghost);
+    await joinRoom(deps.homeserver, request.ghost, request.roomId);
+  }
   context.joined = true;
 };
 
