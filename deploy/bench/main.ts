@@ -48,7 +48,7 @@ const measurementsOf = (engine: Engine): readonly MeasurementName[] =>
   names.filter((name) => !(NOT_FOR[engine] as readonly MeasurementName[]).includes(name));
 
 const HELP = `npm run bench                      measures all figures and prints them with their bars
-npm run bench -- --check           the bars only (engine asterisk, about 35 minutes); exits 1 and names each that is not met
+npm run bench -- --check           the bars only (engine asterisk, about 30 minutes); exits 1 and names each that is not met
 npm run bench -- --only NAME,...   only these measurements: ${NAMES.join(", ")}
 npm run bench -- --engine NAME     only one of ${ENGINES.join(", ")}; the latter two are for comparison, without
                                    --check they run as well when the real livekit-sip is found

@@ -22,6 +22,8 @@ export interface StageOptions {
   readonly config?: Record<string, unknown>;
   /** Conferences, each in a room of its own; default 1. */
   readonly rooms?: number;
+  /** As of LabOptions: for a machine that has hardly time for all of this. */
+  readonly audioFirst?: boolean;
 }
 
 /** A room in whose call a member says TALKER_HZ, unless a measurement tells them something else. */
@@ -65,7 +67,7 @@ const WARM_UP_CALLS = 2;
 /** What a member remembers of what it heard. */
 const KEPT_AUDIO_MS = 5000;
 
-export interface ConferenceOptions extends Pick<StageOptions, "folder" | "rooms"> {
+export interface ConferenceOptions extends Pick<StageOptions, "folder" | "rooms" | "audioFirst"> {
   readonly parts: LabPart[];
   readonly encrypted: boolean;
   readonly gateway?: GatewayOptions;
@@ -76,11 +78,10 @@ export interface ConferenceOptions extends Pick<StageOptions, "folder" | "rooms"
 }
 
 /** Starts the servers; alice makes the rooms and joins their calls. Everything ends with `scope`. */
-export const openConference = async (
-  scope: AsyncDisposableStack,
-  { parts, encrypted, folder, gateway = {}, talkerHears = true, prepareRoom, rooms: count = 1 }: ConferenceOptions,
-): Promise<Conference> => {
-  const lab = scope.use(await startLab({ parts, gateway, ...(folder === undefined ? {} : { folder }) }));
+export const openConference = async (scope: AsyncDisposableStack, options: ConferenceOptions): Promise<Conference> => {
+  const { parts, encrypted, folder, gateway = {}, talkerHears = true, prepareRoom, rooms: count = 1 } = options;
+  const { audioFirst = false } = options;
+  const lab = scope.use(await startLab({ parts, gateway, audioFirst, ...(folder === undefined ? {} : { folder }) }));
   const telephones = await openTelephones(lab.ports.telephones, lab.ports.pbxSip);
   scope.defer(() => telephones.close());
   const [alice, bob] = await Promise.all([lab.homeserver.createUser("alice"), lab.homeserver.createUser("bob")]);

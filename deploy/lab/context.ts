@@ -12,6 +12,7 @@ export interface LabContext {
   progress: Progress;
   rateLimits: "lab" | "shipped";
   synapse: Record<string, unknown> | undefined;
+  audioFirst: boolean;
   registrationFiles: string[];
   /** Everything that runs by now, for stopping. */
   servers: LabServer[];
@@ -22,12 +23,21 @@ export interface LabServer extends ServerProcess {
   startAgain(): Promise<void>;
 }
 
+/** As deploy/systemd/audio-first.conf. */
+const AUDIO_NICENESS = -14;
+
+interface LabServerSpec extends ServerSpec {
+  /** Goes before the others in a lab where audio goes first. */
+  carriesAudio?: true;
+}
+
 /** Starts a server that will be stopped with the lab. */
-export async function launch(context: LabContext, spec: ServerSpec): Promise<LabServer> {
+export async function launch(context: LabContext, spec: LabServerSpec): Promise<LabServer> {
   const startAgain = async (): Promise<void> => {
     await launch(context, spec);
   };
-  const server = { ...(await startServer(spec)), startAgain };
+  const niceness = context.audioFirst && spec.carriesAudio ? { niceness: AUDIO_NICENESS } : {};
+  const server = { ...(await startServer({ ...spec, ...niceness })), startAgain };
   context.servers.push(server);
   return server;
 }

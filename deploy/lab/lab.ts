@@ -43,6 +43,8 @@ export interface LabOptions {
   registrationFiles?: string[];
   /** "shipped" leaves Synapse's limits as deploy/synapse/homeserver-matrixrtc.yaml says. Default "lab": raised. */
   rateLimits?: "lab" | "shipped";
+  /** Asterisk and livekit-server go before all other work of the machine; as root. Default no. */
+  audioFirst?: boolean;
   /** What is different in Synapse's configuration. */
   synapse?: Record<string, unknown>;
   onProgress?: Progress;
@@ -99,6 +101,7 @@ export async function startLab(options: LabOptions): Promise<Lab> {
     progress,
     rateLimits: options.rateLimits ?? "lab",
     synapse: options.synapse,
+    audioFirst: options.audioFirst ?? false,
     registrationFiles: [...(options.registrationFiles ?? [])],
     servers: [],
   };

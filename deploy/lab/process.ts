@@ -23,6 +23,8 @@ export interface ServerSpec {
   hint: string;
   /** Time between SIGTERM and SIGKILL, default 5 s. */
   stopGraceMs?: number;
+  /** Default 0. */
+  niceness?: number;
 }
 
 export interface ServerProcess {
@@ -50,7 +52,8 @@ export function logTail(file: string, lines = 25): string {
  */
 export async function startServer(spec: ServerSpec): Promise<ServerProcess> {
   const log = openSync(spec.logFile, "a");
-  const child = spawn("setpriv", ["--pdeathsig", "KILL", spec.command, ...spec.args], {
+  const nice = spec.niceness === undefined ? [] : ["nice", "-n", String(spec.niceness)];
+  const child = spawn("setpriv", ["--pdeathsig", "KILL", ...nice, spec.command, ...spec.args], {
     cwd: spec.cwd,
     env: { ...process.env, ...spec.env },
     stdio: ["ignore", log, log],

@@ -135,6 +135,7 @@ export const measureCapacity = async (options: CapacityOptions): Promise<Capacit
   const most = counts.at(-1)!;
   const conference = await openGatewayConference(scope, {
     engine: "asterisk",
+    audioFirst: true,
     progress,
     ...(folder === undefined ? {} : { folder }),
     config: {

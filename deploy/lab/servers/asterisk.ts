@@ -54,6 +54,7 @@ export async function startAsterisk(context: LabContext, spec: AsteriskSpec): Pr
     ready: (signal) => poll(signal, async () => (await cli("core waitfullybooted")).includes("fully booted")),
     hint: `the configuration it read is in ${join(folder, "etc")}; a line with ERROR names the file`,
     stopGraceMs: 2000,
+    carriesAudio: true,
   });
   return { cli, soundsFolder: join(installation.data, "sounds/en") };
 }

@@ -23,5 +23,6 @@ export async function startLivekit(context: LabContext, { webhook }: { webhook: 
     hint: "compare livekit/livekit.yaml and deploy/lab/overlay/livekit.yaml with what the log complains about",
     // On SIGTERM it waits for its participants to leave, which the lab's clients may never do.
     stopGraceMs: 300,
+    carriesAudio: true,
   });
 }
