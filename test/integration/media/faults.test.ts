@@ -91,13 +91,10 @@ describe("faults of a worker, the SFU and the connections", () => {
     await delay(300);
     process.kill(workerPid(), "SIGCONT");
     await delay(2000);
-    // The bar is 20 ms (npm run bench); on a busy machine the listeners' own jitter buffers grow by more, and shrink again. A backlog would
-    // be 250 ms and more, and stay.
-    const isBack = async (): Promise<boolean> => {
-      const after = await delays();
-      return after.toPhone - before.toPhone < 100 && after.fromPhone - before.fromPhone < 100;
-    };
-    expect(await eventually(isBack, "the delay of before the stop", 10_000)).toBe(true);
+    const after = await delays();
+    // The bar is 20 ms (npm run bench); on a busy machine a jitter buffer alone moves by more. A backlog would be 250 ms and more.
+    expect(after.toPhone - before.toPhone).toBeLessThan(100);
+    expect(after.fromPhone - before.fromPhone).toBeLessThan(100);
     expect(one.leg.queueLength()).toBeLessThanOrEqual(3);
   });
 
