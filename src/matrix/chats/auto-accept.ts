@@ -3,6 +3,7 @@ import { z } from "zod";
 import { type GhostUserId, roomId, type UserId } from "../../ids.ts";
 import type { MatrixCheck } from "../health.ts";
 import { type Homeserver, matrixPath } from "../homeserver.ts";
+import { leaveRoom } from "../room/enter-room.ts";
 
 export interface AutoAcceptDeps {
   readonly homeserver: Homeserver;
@@ -39,14 +40,9 @@ export const checkAutoAccept = async ({ homeserver, botUserId, ghost }: AutoAcce
     ok = await isJoined();
   }
   for (const userId of [ghost, botUserId]) {
-    for (const step of ["leave", "forget"]) {
-      await homeserver.request({
-        method: "POST",
-        path: matrixPath("client/v3", "rooms", room, step),
-        body: {},
-        as: { userId },
-      });
-    }
+    await leaveRoom(homeserver, userId, room);
+    const forget = matrixPath("client/v3", "rooms", room, "forget");
+    await homeserver.request({ method: "POST", path: forget, body: {}, as: { userId } });
   }
   if (ok) return { ok, text: "people are in their chats with numbers at once (auto_accept_invites)" };
   return {
