@@ -163,7 +163,12 @@ export const createPersonalCalls = (deps: PersonalDeps): PersonalCalls => {
     inviteOwners: (owners) => {
       const inviteAll = async (): Promise<void> => {
         const isNew = ({ number, user }: Owner) => store.between(ghostOf(number, serverName), user).length === 0;
-        for (const owner of owners.filter(isNew)) await welcome(owner);
+        // One who cannot be invited must not keep the others from it.
+        for (const owner of owners.filter(isNew)) {
+          const welcomed = welcome(owner);
+          logged("a number of theirs", welcomed);
+          await welcomed.catch(() => {});
+        }
       };
       logged("numbers of people", inviteAll());
     },
