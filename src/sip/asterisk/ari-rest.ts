@@ -76,10 +76,10 @@ export const createAriRest = (baseUrl: string, authorization: string) => {
     return parsed.data;
   };
 
-  /** False when it was not there (any more). */
-  const deleteIfThere = async (path: string): Promise<boolean> => {
+  /** False when what the path names is not there (any more). */
+  const requestIfThere = async (method: "GET" | "POST" | "DELETE", path: string, body?: object): Promise<boolean> => {
     try {
-      await request("DELETE", path);
+      await request(method, path, body);
       return true;
     } catch (error) {
       if (error instanceof AriError && error.status === 404) return false;
@@ -96,6 +96,9 @@ export const createAriRest = (baseUrl: string, authorization: string) => {
 
   return {
     get: (path: string): Promise<unknown> => request("GET", path),
+
+    /** Whether Asterisk knows the application. */
+    isRegistered: (app: string): Promise<boolean> => requestIfThere("GET", `/applications/${id(app)}`),
 
     /** The channel is in the application and not dialled yet. */
     createChannel: async ({ id: channelId, ...rest }: CreateChannel): Promise<void> => {
@@ -128,15 +131,8 @@ export const createAriRest = (baseUrl: string, authorization: string) => {
     },
 
     /** Gives the channel back to the dialplan. False, and harmless, when it is gone. */
-    continueInDialplan: async (channel: string, context: string, extension: string): Promise<boolean> => {
-      try {
-        await request("POST", `/channels/${id(channel)}/continue`, { context, extension, priority: 1 });
-        return true;
-      } catch (error) {
-        if (error instanceof AriError && error.status === 404) return false;
-        throw error;
-      }
-    },
+    continueInDialplan: (channel: string, context: string, extension: string): Promise<boolean> =>
+      requestIfThere("POST", `/channels/${id(channel)}/continue`, { context, extension, priority: 1 }),
 
     /**
      * Makes a channel that waits (30 s, 22.10) for a media WebSocket and enters the application when it is there.
@@ -179,9 +175,9 @@ export const createAriRest = (baseUrl: string, authorization: string) => {
 
     /** BYE or CANCEL. False, and harmless, for a channel that is gone. */
     hangup: (channel: string, q850: number): Promise<boolean> =>
-      deleteIfThere(`/channels/${id(channel)}?reason_code=${q850}`),
+      requestIfThere("DELETE", `/channels/${id(channel)}?reason_code=${q850}`),
 
-    removeBridge: (bridge: string): Promise<boolean> => deleteIfThere(`/bridges/${id(bridge)}`),
+    removeBridge: (bridge: string): Promise<boolean> => requestIfThere("DELETE", `/bridges/${id(bridge)}`),
 
     listChannels: (): Promise<AriChannel[]> => read(z.array(channelSchema), request("GET", "/channels"), "channels"),
     listBridges: (): Promise<AriBridge[]> => read(z.array(bridgeSchema), request("GET", "/bridges"), "bridges"),

@@ -142,6 +142,7 @@ export const createAsteriskEngine = (
     url: events,
     authorization,
     log,
+    isRegistered: () => ari.isRegistered(options.app),
     onEvent,
     onConnected: () => catchUpSoon(),
     onReconnected,
@@ -196,14 +197,7 @@ export const createAsteriskEngine = (
     press: async (legId, keys) => liveLeg(legs, legId).press(keys),
     transfer: async (legId, dialString) => liveLeg(legs, legId).transfer(dialString),
 
-    listLegs: async () => {
-      try {
-        return await things.listPhones();
-      } catch (error) {
-        const message = "Asterisk (ARI) does not list its calls";
-        throw new GatewayError("TRUNK_UNAVAILABLE", message, { cause: error, retryable: true });
-      }
-    },
+    listLegs: things.listPhones,
 
     ready: () => stream.untilConnected(),
     close: () => stream.close(),

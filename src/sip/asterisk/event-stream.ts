@@ -6,7 +6,7 @@ import { type AriEvent, parseAriEvent } from "./ari-events.ts";
 const FIRST_RETRY_MS = 100;
 const LONGEST_RETRY_MS = 5000;
 const HANDSHAKE_TIMEOUT_MS = 5000;
-/** A connection whose other end vanished without a word is noticed after two of these. */
+/** A connection whose other end vanished without a word is noticed after two of these, an application that Asterisk dropped after one. */
 const PING_INTERVAL_MS = 5000;
 /** Asterisk's largest event is a few kB. */
 const LARGEST_MESSAGE_BYTES = 1_048_576;
@@ -15,6 +15,11 @@ export interface EventStreamOptions {
   readonly url: string;
   readonly authorization: string;
   readonly log: Log;
+  /**
+   * Whether Asterisk knows the application; a rejection counts as yes. It loses it under a connection that stands when an older
+   * connection ends at the moment this one is registered (22.10), and when another program that took it over has left.
+   */
+  readonly isRegistered: () => Promise<boolean>;
   /** Must not throw. */
   readonly onEvent: (event: AriEvent) => void;
   /** Events flow (again); what happened in between is lost and has to be asked for. */
@@ -50,8 +55,9 @@ const answersPing = (socket: WebSocket): Promise<boolean> =>
 
 /** The events WebSocket of ARI. Connects at once and reconnects for ever, until it is closed. */
 export const openEventStream = (options: EventStreamOptions): EventStream => {
-  const { url, authorization, log, onEvent, onConnected, onReconnected, onLost } = options;
+  const { url, authorization, log, isRegistered, onEvent, onConnected, onReconnected, onLost } = options;
   let wasConnected = false;
+  let live = false;
   let socket: WebSocket | undefined;
   let retryTimer: NodeJS.Timeout | undefined;
   let retryMs = FIRST_RETRY_MS;
@@ -81,30 +87,39 @@ export const openEventStream = (options: EventStreamOptions): EventStream => {
       followRedirects: false,
     });
     socket = next;
-    let opened = false;
     let alive = true;
+
+    const closeUnlessRegistered = async (): Promise<void> => {
+      if ((await isRegistered().catch(() => true)) || next.readyState !== WebSocket.OPEN) return;
+      log.warn({}, "Asterisk has dropped this gateway's ARI application, connecting anew");
+      next.terminate();
+    };
     const pings = setInterval(() => {
-      if (!opened) return;
+      if (!live) return;
       if (!alive) return next.terminate();
       alive = false;
       next.ping();
+      void closeUnlessRegistered();
     }, PING_INTERVAL_MS);
     next.on("pong", () => (alive = true));
-    next.on("open", () => {
-      opened = true;
+    const goLive = (): void => {
+      if (next.readyState !== WebSocket.OPEN) return;
+      live = true;
       retryMs = FIRST_RETRY_MS;
       log.info({}, "connected to Asterisk (ARI)");
       opening.resolve();
       onConnected();
       if (wasConnected) onReconnected();
       wasConnected = true;
-    });
+    };
+    next.on("open", () => void closeUnlessRegistered().then(goLive));
     next.on("message", receive);
     // "close" always follows; the message of a refused handshake holds the status and nothing secret.
     next.on("error", (error) => log.warn({ error: error.message, retryMs }, "ARI events connection failed"));
     next.on("close", () => {
       clearInterval(pings);
-      if (opened) {
+      if (live) {
+        live = false;
         opening = Promise.withResolvers();
         onLost();
       }
@@ -121,7 +136,7 @@ export const openEventStream = (options: EventStreamOptions): EventStream => {
   };
 
   return {
-    connected: () => socket?.readyState === WebSocket.OPEN,
+    connected: () => live,
     untilConnected: () => opening.promise,
     confirmed,
     close: () => {

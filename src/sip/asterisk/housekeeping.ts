@@ -1,4 +1,5 @@
 import { OUTCOME_FACTS } from "../../calls/outcome.ts";
+import { GatewayError } from "../../errors.ts";
 import type { LegId } from "../../ids.ts";
 import type { AriBridge, AriChannel, AriRest } from "./ari-rest.ts";
 import { inboundChannelOf, inboundLegId, ownedName } from "./channel-names.ts";
@@ -40,7 +41,15 @@ export const createHousekeeping = (ari: AriRest, app: string) => {
   return {
     find,
     remove: async (leg: LegId): Promise<void> => removeFrom(await find(), leg),
-    listPhones: async (): Promise<readonly LegId[]> => phonesIn(await ari.listChannels()),
+    /** Rejects with TRUNK_UNAVAILABLE. */
+    listPhones: async (): Promise<readonly LegId[]> => {
+      try {
+        return phonesIn(await ari.listChannels());
+      } catch (error) {
+        const message = "Asterisk (ARI) does not list its calls";
+        throw new GatewayError("TRUNK_UNAVAILABLE", message, { cause: error, retryable: true });
+      }
+    },
 
     /** Legs of which something is there, but no phone: what a dead gateway left when the phone hung up later. */
     withoutPhone: ({ channels, bridges }: Found): readonly LegId[] => {

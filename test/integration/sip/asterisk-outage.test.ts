@@ -31,7 +31,7 @@ let lab: Lab;
 let way: BreakableWay;
 let engine: AsteriskEngine;
 
-const engineAt = (url: string): AsteriskEngine =>
+const engineAt = (url: string, its = log): AsteriskEngine =>
   createAsteriskEngine(
     {
       url,
@@ -41,7 +41,7 @@ const engineAt = (url: string): AsteriskEngine =>
       allowInsecure: false,
       trunks: new Map([[trunkId("xivo"), { endpoint: "xivo" }]]),
     },
-    log,
+    its,
   );
 
 beforeAll(async () => {
@@ -138,6 +138,19 @@ test("a call that is dialled while ARI is away may take the next trunk", async (
   const connected = lines.length;
   await way.restore();
   await logged("connected to Asterisk", connected);
+});
+
+test("Asterisk drops the ARI application under a connection that stands: it is made anew, and calls go out again", async () => {
+  const before = lines.length;
+  // What another program leaves that took the application over; the same comes of two connections that end and begin at once.
+  const other = engineAt(lab.trunkPeer.ariUrl, recordingLog().log);
+  await other.ready();
+  await logged("another program took over", before);
+  other.close();
+  await logged("connected to Asterisk", before);
+  const leg = dialLeg(engine, OUTSIDE_NUMBER);
+  expect(await leg.until("leg.answered")).toMatchObject({ type: "leg.answered" });
+  await engine.hangup(leg.id, "completed");
 });
 
 /** Another process with an engine that dials and then only waits. */
