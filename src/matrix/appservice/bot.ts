@@ -18,7 +18,7 @@ import { deleteDevice, ensureDevice, listDevices, newDeviceId } from "../devices
 import type { Homeserver } from "../homeserver.ts";
 import { maskGhosts } from "../mask.ts";
 import { MEMBER_STATE_EVENT, MEMBER_STICKY_EVENT } from "../rtc/member-events.ts";
-import { repairEncryptedStickyEvents } from "../rtc/sdk-workarounds.ts";
+import { followDevicesOf, repairEncryptedStickyEvents } from "../rtc/sdk-workarounds.ts";
 import { SLOT_EVENT } from "../room/call-members.ts";
 import { createBotEvents, type BotListeners } from "./bot-events.ts";
 import { createDirectRooms } from "./direct-rooms.ts";
@@ -207,6 +207,8 @@ export const createBot = (deps: BotDeps): Bot => {
       await deps.crossSigning.identityOf(user);
       await ensureDevice(homeserver, user, device, DEVICE_NAME);
       await client.initRustCrypto({ useIndexedDB: false });
+      // Ghosts read nothing of what the bot writes: their devices, a new one per call, need not be asked for.
+      followDevicesOf(client, (other) => other === user || !deps.isOurs(other));
       const onEvent = createBotEvents({ client, startedAtMs: nowMs(), nowMs, isOurs: deps.isOurs, ...listeners });
       client.on(ClientEvent.Event, (event) => {
         onEvent(event);

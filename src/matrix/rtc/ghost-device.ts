@@ -8,6 +8,7 @@ import { createSigningFetch } from "../crypto/signing-fetch.ts";
 import { deleteDevice, ensureDevice } from "../devices.ts";
 import type { Homeserver } from "../homeserver.ts";
 import { followDevicesOf, repairEncryptedStickyEvents, uploadDeviceKeysNow } from "./sdk-workarounds.ts";
+import type { StartAnswers } from "./start-answers.ts";
 import type { SyncPace } from "./sync-pace.ts";
 import { trimSync } from "./sync-trim.ts";
 import { within } from "./within.ts";
@@ -21,6 +22,7 @@ export interface GhostDeviceDeps {
   /** Devices of running sessions: `cleanUp` spares them. */
   readonly liveDevices: Set<DeviceId>;
   readonly syncPace: SyncPace;
+  readonly startAnswers: StartAnswers;
 }
 
 export interface GhostDeviceRequest {
@@ -28,6 +30,8 @@ export interface GhostDeviceRequest {
   readonly roomId: RoomId;
   /** A new one: a device whose keys were lost must not be used again. */
   readonly deviceId: DeviceId;
+  /** The ghost is not in the room yet: nothing is synced before `joined()`, as none of it would be of use. */
+  readonly joinsLater?: boolean;
 }
 
 /** A ghost's device for one session: new id, new keys, own /sync limited to one room. Lives in memory only. */
@@ -35,6 +39,8 @@ export interface GhostDevice {
   readonly client: MatrixClient;
   /** Resolves when the device's keys are on the homeserver: others can encrypt for it from now on. */
   readonly keysUploaded: Promise<void>;
+  /** The ghost is in the room now. */
+  joined(): void;
   /** Resolves when the ghost is joined and the room's state is here. Rejects with the signal's reason, or HOMESERVER_UNAVAILABLE after 15 s. */
   room(signal: AbortSignal): Promise<Room>;
   /** Its membership is written: others send it their media keys now. */
@@ -102,17 +108,14 @@ const waitForRoom = (client: MatrixClient, roomId: RoomId, signal: AbortSignal):
     else check();
   });
 
-/**
- * Makes the device and starts its /sync, which does not wait for the join: the room comes down as soon as the ghost is in it.
- * Rejects with HOMESERVER_* or ENCRYPTION_FAILED.
- */
+/** Makes the device and starts its /sync. Rejects with HOMESERVER_* or ENCRYPTION_FAILED. */
 export const openGhostDevice = async (
   deps: GhostDeviceDeps,
-  { ghost, roomId, deviceId: device }: GhostDeviceRequest,
+  { ghost, roomId, deviceId: device, joinsLater = false }: GhostDeviceRequest,
 ): Promise<GhostDevice> => {
-  const { homeserver, crossSigning, log, isGhost, liveDevices, syncPace } = deps;
+  const { homeserver, crossSigning, log, isGhost, liveDevices, syncPace, startAnswers } = deps;
   liveDevices.add(device);
-  const paced = syncPace.enter(roomId);
+  const paced = syncPace.enter(roomId, { joinsLater });
   const forget = (): void => {
     paced.leave();
     liveDevices.delete(device);
@@ -144,11 +147,13 @@ export const openGhostDevice = async (
     log,
     fetchFn: paced.pace(
       trimSync(
-        createSigningFetch(
-          () => identity,
-          () => {
-            uploaded = true;
-          },
+        startAnswers.remember(
+          createSigningFetch(
+            () => identity,
+            () => {
+              uploaded = true;
+            },
+          ),
         ),
         (user) => user !== ghost && isGhost(toUserId(user)),
       ),
@@ -163,6 +168,7 @@ export const openGhostDevice = async (
     return {
       client,
       keysUploaded,
+      joined: () => paced.joined(),
       room: (signal) => waitForRoom(client, roomId, signal),
       published: () => paced.published(),
       settled: () => paced.settled(),

@@ -34,7 +34,7 @@ const enterRoom = async (context: SessionContext): Promise<void> => {
 const openDevice = async (context: SessionContext): Promise<GhostDevice> => {
   const { deps, request, deviceId, closers, borrowed } = context;
   const { callId, ghost, roomId } = request;
-  const device = await (borrowed?.device ?? openGhostDevice(deps, { ghost, roomId, deviceId }));
+  const device = await (borrowed?.device ?? openGhostDevice(deps, { ghost, roomId, deviceId, joinsLater: true }));
   context.device = device;
   const onUnreadable = (user: string): void => {
     deps.onCount("member.unreadable");
@@ -140,6 +140,7 @@ export const prepareGhost = async <Token>(context: SessionContext, withToken: ()
     tasks.run("token", withToken),
     tasks.run("join", () => enterRoom(context)),
   ]);
+  device.joined();
   const room = await tasks.run("sync", () => device.room(ended));
   await checkUsableRoom(room, request.ghost, () => fetchCreate(context));
   context.encrypted = room.hasEncryptionStateEvent();

@@ -8,12 +8,20 @@ import { cancelDelayedLeaves, deleteDevices, emptyMemberships } from "./leftover
 import { writeNoticeOnce } from "./notice-once.ts";
 import type { GhostSessionDeps, GhostSessionRequest } from "./session-context.ts";
 import { createSlots } from "../../slots.ts";
+import { createStartAnswers } from "./start-answers.ts";
 import { createSyncPace } from "./sync-pace.ts";
 import { createTransports } from "./transports.ts";
 
 export interface RtcDeps extends Omit<
   GhostSessionDeps,
-  "transports" | "liveDevices" | "hasOtherSession" | "inTurn" | "syncPace" | "callDevices" | "borrowDevice"
+  | "transports"
+  | "liveDevices"
+  | "hasOtherSession"
+  | "inTurn"
+  | "syncPace"
+  | "startAnswers"
+  | "callDevices"
+  | "borrowDevice"
 > {
   /** `livekit_service_url` for a homeserver that names none. */
   readonly fallbackServiceUrl?: string | undefined;
@@ -55,7 +63,13 @@ export const createRtc = (rtcDeps: RtcDeps): Rtc => {
     [...present].some(
       ({ request }) => request.callId !== callId && request.roomId === roomId && request.ghost === ghost,
     );
-  const deviceDeps = { ...rtcDeps, liveDevices, syncPace: createSyncPace(() => performance.now()) };
+  const nowMs = (): number => performance.now();
+  const deviceDeps = {
+    ...rtcDeps,
+    liveDevices,
+    syncPace: createSyncPace(nowMs),
+    startAnswers: createStartAnswers(nowMs),
+  };
   const chatDevices = createChatDevices({
     ...deviceDeps,
     isOurs: (user) => rtcDeps.isGhost(toUserId(user)),

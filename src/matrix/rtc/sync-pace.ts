@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { RoomId } from "../../ids.ts";
 
-/** A device that was just made is told everything: a phone is waiting for it. */
+/** A device of a chat that was just made. */
 const HURRIES_AT_FIRST_MS = 10_000;
 /** After its membership was written, or a member has come or left: keys are exchanged now. */
 const HURRIES_AGAIN_MS = 3000;
@@ -20,6 +20,8 @@ const LONGEST_HURRY_MS = 1000;
 export interface PacedDevice {
   /** `fetchFn` with pauses before its `/sync` requests. */
   pace(fetchFn: typeof globalThis.fetch): typeof globalThis.fetch;
+  /** Its ghost is in the room now. Harmless when it was before. */
+  joined(): void;
   /** Its membership is written: it hurries until the keys are exchanged, at most for some seconds. */
   published(): void;
   /** The keys are exchanged: nothing is waiting any more. */
@@ -31,7 +33,8 @@ export interface PacedDevice {
 type Wait = (ms: number, value: undefined, options: { ref: boolean; signal: AbortSignal }) => Promise<unknown>;
 
 export interface SyncPace {
-  enter(room: RoomId): PacedDevice;
+  /** `joinsLater`: its first `/sync`, which brings the room, waits for `joined()` and then for nothing else. */
+  enter(room: RoomId, options?: { readonly joinsLater: boolean }): PacedDevice;
   /** Somebody who is not a phone has come, left or changed something: all ghosts of the room are to know at once. */
   hurry(room: RoomId): void;
 }
@@ -51,6 +54,8 @@ export const pauseMs = (room: {
 };
 
 interface Device {
+  /** Until the first `/sync` of a device whose ghost joins later. */
+  join: PromiseWithResolvers<void> | undefined;
   hurriesUntilMs: number;
   wake: AbortController;
 }
@@ -81,6 +86,7 @@ export const createSyncPace = (nowMs: () => number, wait: Wait = delay): SyncPac
   };
   /** Ends early when the device is to hurry; rejects when its request is given up. */
   const pause = async (device: Device, ms: number, signal: AbortSignal | null | undefined): Promise<void> => {
+    if (ms === 0) return;
     const ends = AbortSignal.any([device.wake.signal, ...(signal ? [signal] : [])]);
     try {
       await wait(ms, undefined, { ref: false, signal: ends });
@@ -89,18 +95,37 @@ export const createSyncPace = (nowMs: () => number, wait: Wait = delay): SyncPac
     }
   };
 
+  /** Rejects when the request is given up. */
+  const untilJoined = async (join: Promise<void>, signal: AbortSignal | null | undefined): Promise<void> => {
+    const givenUp = Promise.withResolvers<never>();
+    const giveUp = (): void => givenUp.reject(signal?.reason);
+    signal?.addEventListener("abort", giveUp);
+    try {
+      signal?.throwIfAborted();
+      await Promise.race([join, givenUp.promise]);
+    } finally {
+      signal?.removeEventListener("abort", giveUp);
+    }
+  };
+
   return {
-    enter: (room) => {
-      const device: Device = { hurriesUntilMs: nowMs() + HURRIES_AT_FIRST_MS, wake: new AbortController() };
+    enter: (room, { joinsLater } = { joinsLater: false }) => {
+      const join = joinsLater ? Promise.withResolvers<void>() : undefined;
+      // Between the room and its own membership a ghost needs to know nothing.
+      const hurriesUntilMs = joinsLater ? 0 : nowMs() + HURRIES_AT_FIRST_MS;
+      const device: Device = { join, hurriesUntilMs, wake: new AbortController() };
       const devices = rooms.get(room) ?? new Set();
       rooms.set(room, devices.add(device));
       return {
         pace: (fetchFn) => async (input, init) => {
           const { pathname } = new URL(input instanceof Request ? input.url : input);
-          const ms = pathname.endsWith("/sync") ? pauseOf(room, device) : 0;
-          if (ms > 0) await pause(device, ms, init?.signal);
+          if (!pathname.endsWith("/sync")) return fetchFn(input, init);
+          if (device.join === undefined) await pause(device, pauseOf(room, device), init?.signal);
+          else await untilJoined(device.join.promise, init?.signal);
+          device.join = undefined;
           return fetchFn(input, init);
         },
+        joined: () => device.join?.resolve(),
         published: () => hurryFor(device, HURRIES_AGAIN_MS),
         settled: () => {
           device.hurriesUntilMs = 0;

@@ -88,3 +88,35 @@ test("a pause ends when the room changes, and with its request", async () => {
   abort.abort();
   await expect(request).rejects.toThrow("aborted");
 });
+
+test("a device whose ghost joins later syncs when it has joined, and pauses only then; everything else goes out at once", async () => {
+  const { pace, pauses } = roomOf(12);
+  pace.hurry(ROOM);
+  const device = pace.enter(ROOM, { joinsLater: true });
+  const asked: string[] = [];
+  const asking = device.pace(async (input) => {
+    asked.push(input as string);
+    return answering();
+  });
+  const syncing = asking(SYNC);
+  await asking(SEND);
+  expect(asked).toEqual([SEND]);
+  device.joined();
+  await syncing;
+  expect(pauses).toEqual([]);
+  await asking(SYNC);
+  expect(asked).toEqual([SEND, SYNC, SYNC]);
+  expect(pauses).toEqual([2250]);
+  device.published();
+  await asking(SYNC);
+  expect(pauses).toEqual([2250, 1000]);
+});
+
+test("a device that is closed before its ghost has joined asks for nothing", async () => {
+  const device = createSyncPace(() => 0).enter(ROOM, { joinsLater: true });
+  const abort = new AbortController();
+  const request = device.pace(() => Promise.reject(new Error("asked")))(SYNC, { signal: abort.signal });
+  abort.abort();
+  await expect(request).rejects.toThrow("aborted");
+  await expect(device.pace(answering)(SYNC, { signal: abort.signal })).rejects.toThrow("aborted");
+});

@@ -52,3 +52,14 @@ test("other requests, refusals and answers that are not understood pass unchange
     expect(await (await through(odd)).text()).toBe(odd);
   }
 });
+
+test.each([
+  [24, 24],
+  [25, 50],
+  [49, 50],
+  [50, 50],
+  [60, 60],
+])("of %i one-time keys on the homeserver the SDK hears of %i", async (count, told) => {
+  const sync = (signed: number) => ({ next_batch: "s1", device_one_time_keys_count: { signed_curve25519: signed } });
+  expect(await (await through(JSON.stringify(sync(count)))).json()).toEqual(sync(told));
+});
