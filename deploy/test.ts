@@ -3,7 +3,7 @@
  * The tests install and start the servers they need (deploy/lab). Usage: npm test [-- unit|integration|e2e|check ...]
  */
 import { spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, statfsSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -35,6 +35,21 @@ const check = async (): Promise<boolean> => {
   return format && lint && types && page;
 };
 
+const MEMORY_FOLDER = "/dev/shm";
+/** Thrice what the largest test writes, its homeserver's database and its recordings. */
+const ENOUGH_BYTES = 2 * 1024 ** 3;
+
+/** Where tests write: memory if there is room, for a disk that stalls stops the homeserver, and with it every call. */
+const folderForTests = (): string => {
+  if (process.env["TMPDIR"] !== undefined) return tmpdir();
+  try {
+    const { bavail, bsize } = statfsSync(MEMORY_FOLDER);
+    return bavail * bsize >= ENOUGH_BYTES ? MEMORY_FOLDER : tmpdir();
+  } catch {
+    return tmpdir();
+  }
+};
+
 /** Real servers share two cores: one test file at a time, except for unit tests. */
 const jest = async (project: Exclude<Step, "check">, folder: string): Promise<JestResults | undefined> => {
   const report = join(folder, `${project}.json`);
@@ -44,6 +59,7 @@ const jest = async (project: Exclude<Step, "check">, folder: string): Promise<Je
     NODE_NO_WARNINGS: "1",
     // rtc-node prints its native log otherwise.
     NODE_ENV: "production",
+    TMPDIR: folder,
   });
   try {
     return JSON.parse(readFileSync(report, "utf8")) as JestResults;
@@ -63,7 +79,7 @@ if (unknown.length > 0) {
 if (wanted.length === 0 || wanted.includes("integration") || wanted.includes("e2e"))
   await installEverything(console.log);
 
-const folder = mkdtempSync(join(tmpdir(), "mrtc-test-"));
+const folder = mkdtempSync(join(folderForTests(), "mrtc-test-"));
 let passed = 0;
 let failed = 0;
 for (const step of STEPS.filter((name) => wanted.length === 0 || wanted.includes(name))) {
@@ -80,6 +96,8 @@ for (const step of STEPS.filter((name) => wanted.length === 0 || wanted.includes
   }
   console.log(`== ${step}: ${((performance.now() - startedMs) / 1000).toFixed(0)} s`);
 }
-rmSync(folder, { recursive: true, force: true });
+// A lab that failed to start leaves its logs there.
+if (failed === 0) rmSync(folder, { recursive: true, force: true });
+else console.log(`\nWhat the tests left: ${folder}`);
 console.log(`\n${passed} passed, ${failed} failed`);
 process.exit(failed === 0 ? 0 : 1);
