@@ -13,16 +13,20 @@ import type { SyncPace } from "./sync-pace.ts";
 import { trimSync } from "./sync-trim.ts";
 import { within } from "./within.ts";
 
-export interface GhostDeviceDeps {
+/** What all devices of the gateway share. */
+export interface SharedByDevices {
+  /** Devices of running sessions: `cleanUp` spares them. */
+  readonly liveDevices: Set<DeviceId>;
+  readonly syncPace: SyncPace;
+  readonly startAnswers: StartAnswers;
+}
+
+export interface GhostDeviceDeps extends SharedByDevices {
   readonly homeserver: Homeserver;
   readonly crossSigning: CrossSigning;
   readonly log: Log;
   /** Ghosts need nothing of each other's devices: no media keys pass between them. */
   readonly isGhost: (user: UserId) => boolean;
-  /** Devices of running sessions: `cleanUp` spares them. */
-  readonly liveDevices: Set<DeviceId>;
-  readonly syncPace: SyncPace;
-  readonly startAnswers: StartAnswers;
 }
 
 export interface GhostDeviceRequest {

@@ -6,23 +6,14 @@ import { createGhostSession, type GhostSession } from "./ghost-session.ts";
 import { joinRoom, leaveRoom } from "../room/enter-room.ts";
 import { cancelDelayedLeaves, deleteDevices, emptyMemberships } from "./leftovers.ts";
 import { writeNoticeOnce } from "./notice-once.ts";
-import type { GhostSessionDeps, GhostSessionRequest } from "./session-context.ts";
+import type { SharedByDevices } from "./ghost-device.ts";
+import type { GhostSessionDeps, GhostSessionRequest, SharedBySessions } from "./session-context.ts";
 import { createSlots } from "../../slots.ts";
 import { createStartAnswers } from "./start-answers.ts";
 import { createSyncPace } from "./sync-pace.ts";
 import { createTransports } from "./transports.ts";
 
-export interface RtcDeps extends Omit<
-  GhostSessionDeps,
-  | "transports"
-  | "liveDevices"
-  | "hasOtherSession"
-  | "inTurn"
-  | "syncPace"
-  | "startAnswers"
-  | "callDevices"
-  | "borrowDevice"
-> {
+export interface RtcDeps extends Omit<GhostSessionDeps, keyof SharedByDevices | keyof SharedBySessions> {
   /** `livekit_service_url` for a homeserver that names none. */
   readonly fallbackServiceUrl?: string | undefined;
   /** A message of a person in their chat with a number. */

@@ -20,18 +20,26 @@ export type RtcCounter =
   | `media-key.${DroppedMediaKey}`
   | "media-key.undelivered";
 
-export interface GhostSessionDeps extends GhostDeviceDeps {
+/** What all sessions of the gateway share. */
+export interface SharedBySessions {
   readonly transports: Transports;
+  /** Devices whose memberships belong to running calls. */
+  readonly callDevices: Set<DeviceId>;
+  /** The device of the ghost in a chat of two. */
+  readonly borrowDevice: ChatDevices["borrow"];
+  /** Waits for a turn: only so many ghosts are made ready at a time. */
+  readonly inTurn: <T>(task: () => Promise<T>) => Promise<T>;
+  /** Another call of this ghost is in the same room (a caller who called twice), and stays there. */
+  readonly hasOtherSession: (request: Pick<PrepareMember, "callId" | "roomId" | "ghost">) => boolean;
+}
+
+export interface GhostSessionDeps extends GhostDeviceDeps, SharedBySessions {
   /** Registers the ghost and keeps its profile. */
   readonly ensureGhost: (ghost: GhostUserId, displayName: string) => Promise<void>;
   readonly inviteAsBot: (room: RoomId, ghost: GhostUserId) => Promise<void>;
   /** Whether the homeserver has delayed events (MSC4140) and allows a delay of 18 s, as found at start. */
   readonly delayedEventsSupported: () => boolean;
   readonly stickyMembers?: StickyMembers;
-  /** Devices whose memberships belong to running calls. */
-  readonly callDevices: Set<DeviceId>;
-  /** The device of the ghost in a chat of two. */
-  readonly borrowDevice: ChatDevices["borrow"];
   readonly onMediaKey: (call: CallId, key: MediaKey) => void;
   /** LiveKit identities of all members of the call that are not phones of this gateway, at every change. */
   readonly onMembers: (call: CallId, identities: readonly string[]) => void;
@@ -40,10 +48,6 @@ export interface GhostSessionDeps extends GhostDeviceDeps {
   /** A member publishes on another SFU than ours: the phone will not hear it. Once per call and member. */
   readonly onOtherSfuMember: (call: CallId, room: RoomId, user: UserId) => void;
   readonly onCount: (counter: RtcCounter) => void;
-  /** Waits for a turn: only so many ghosts are made ready at a time. */
-  readonly inTurn: <T>(task: () => Promise<T>) => Promise<T>;
-  /** Another call of this ghost is in the same room (a caller who called twice), and stays there. */
-  readonly hasOtherSession: (request: Pick<PrepareMember, "callId" | "roomId" | "ghost">) => boolean;
 }
 
 export type GhostSessionRequest = PrepareMember;
