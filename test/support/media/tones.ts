@@ -12,6 +12,18 @@ export const toneLevel = (samples: Int16Array, sampleRateHz: number, frequencyHz
   return 10 * Math.log10(power / (samples.length / 2) ** 2 + 1e-12);
 };
 
+/** Frequencies that are multiples of 10 Hz do not disturb each other in it. */
+const PART_SECONDS = 0.1;
+
+/** The same, each 100 ms for itself: a frame too many or too few turns the phase, which would cancel a tone that is there all the time. */
+export const levelWhateverPhase = (samples: Int16Array, sampleRateHz: number, frequencyHz: number): number => {
+  const partSamples = sampleRateHz * PART_SECONDS;
+  const parts = Array.from({ length: Math.floor(samples.length / partSamples) }, (_, i) =>
+    toneLevel(samples.subarray(i * partSamples, (i + 1) * partSamples), sampleRateHz, frequencyHz),
+  );
+  return 10 * Math.log10(parts.reduce((sum, level) => sum + 10 ** (level / 10), 0) / parts.length);
+};
+
 /** A sine that goes on from frame to frame. */
 export const createTone = (sampleRateHz: number, frequencyHz: number, amplitude = 6000) => {
   let phase = 0;
