@@ -4,9 +4,12 @@ export interface Ticker {
   stop(): void;
 }
 
+/** What the receivers' buffers cover, if it comes at last. */
+const MADE_UP_TICKS = 1;
+
 /**
- * Calls `onTick` every `periodMs` without drift: each tick is scheduled from the first one, not from the one before. Ticks that
- * are late by a period or more (the process was stopped, the machine busy) are dropped, not caught up; `skipped` says how many.
+ * Calls `onTick` every `periodMs` without drift: each tick is scheduled from the first one, not from the one before. A tick that was missed is made
+ * up for; when there are more (the process was stopped, the machine busy), they are dropped, as they would only be delay: `skipped` says how many.
  */
 export const startTicker = (clock: Clock, periodMs: number, onTick: (skipped: number) => void): Ticker => {
   let dueMs = clock.nowMs() + periodMs;
@@ -16,7 +19,8 @@ export const startTicker = (clock: Clock, periodMs: number, onTick: (skipped: nu
     cancel = clock.after(Math.max(0, Math.ceil(dueMs - clock.nowMs())), fire);
   };
   const fire = (): void => {
-    const skipped = Math.max(0, Math.floor((clock.nowMs() - dueMs) / periodMs));
+    const missed = Math.floor((clock.nowMs() - dueMs) / periodMs);
+    const skipped = missed > MADE_UP_TICKS ? missed : 0;
     dueMs += (skipped + 1) * periodMs;
     schedule();
     onTick(skipped);

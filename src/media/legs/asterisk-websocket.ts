@@ -22,6 +22,10 @@ const FLUSH_ABOVE_FRAMES = 5;
 const MAX_FAR_FRAMES = 3;
 /** Looks in a row that found more than the frame just sent: that is not jitter but clock drift, or what a burst left. */
 const LOOKS_BEFORE_TRIM = 4;
+/** Where frames that were left out were missing soon afterwards: the machine is busy, and up to 32 s are waited. */
+const MOST_LOOKS_BEFORE_TRIM = 64;
+/** A minute: a frame more that comes later than that has nothing to do with the one left out. */
+const LOOKS_WITHOUT_RETURN = 120;
 /** Frames that pass while a pause is waited for to leave one out. */
 const TRIM_PATIENCE_FRAMES = 25;
 /** Frames that may wait on our side of the connection. */
@@ -191,6 +195,16 @@ const createFarQueue = () => {
   let surplus = 0;
   let patience = 0;
   let looksAboveOne = 0;
+  let looksBeforeTrim = LOOKS_BEFORE_TRIM;
+  let looksSinceTrim = Infinity;
+
+  /** Asterisk had to wait for a late frame, which then is one more: had one been left there, it would not have waited. */
+  const count = (frames: number): void => {
+    looksSinceTrim += 1;
+    if (looksSinceTrim > LOOKS_WITHOUT_RETURN) looksBeforeTrim = LOOKS_BEFORE_TRIM;
+    else if (frames > 1 && looksAboveOne === 0) looksBeforeTrim = Math.min(2 * looksBeforeTrim, MOST_LOOKS_BEFORE_TRIM);
+    looksAboveOne = frames > 1 ? looksAboveOne + 1 : 0;
+  };
   return {
     dropped: 0,
     /** @param frames that wait in Asterisk now */
@@ -201,8 +215,8 @@ const createFarQueue = () => {
         this.dropped += frames;
         return "flush";
       }
-      looksAboveOne = frames > 1 ? looksAboveOne + 1 : 0;
-      surplus = frames >= MAX_FAR_FRAMES ? frames - 1 : looksAboveOne >= LOOKS_BEFORE_TRIM ? 1 : 0;
+      count(frames);
+      surplus = frames >= MAX_FAR_FRAMES ? frames - 1 : looksAboveOne >= looksBeforeTrim ? 1 : 0;
       patience = frames >= MAX_FAR_FRAMES ? 0 : TRIM_PATIENCE_FRAMES;
       return "keep";
     },
@@ -215,6 +229,7 @@ const createFarQueue = () => {
       }
       surplus -= 1;
       looksAboveOne = 0;
+      looksSinceTrim = 0;
       return true;
     },
   };

@@ -17,6 +17,19 @@ describe("tick", () => {
     expect(ticks.at(-1)).toBe(2000);
   });
 
+  test("makes up for one tick that was missed", () => {
+    const clock = createManualClock();
+    const ticks: (readonly [atMs: number, skipped: number])[] = [];
+    startTicker(clock, 20, (skipped) => ticks.push([clock.nowMs(), skipped]));
+    clock.stall(45);
+    clock.advance(15);
+    expect(ticks).toEqual([
+      [45, 0],
+      [45, 0],
+      [60, 0],
+    ]);
+  });
+
   test("drops the ticks of a stall and says how many", () => {
     const clock = createManualClock();
     const skipped: number[] = [];

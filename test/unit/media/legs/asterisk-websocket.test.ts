@@ -122,6 +122,25 @@ describe("the leg at Asterisk's WebSocket channel", () => {
     expect(leg.takeDropped()).toBe(1);
   });
 
+  test("a frame that was needed after all stays for longer the next time", async () => {
+    const { leg, asterisk } = await connect();
+    const lookFourTimes = async (frames: number): Promise<number> => {
+      for (let look = 0; look < 4; look++)
+        asterisk.send(`STATUS channel_id:1.1 queue_length:${frames} queue_full:false`);
+      asterisk.ping();
+      await once(asterisk, "pong");
+      leg.send(quiet, true);
+      return leg.takeDropped();
+    };
+    expect(await lookFourTimes(2)).toBe(1);
+    expect(await lookFourTimes(1)).toBe(0);
+    expect(await lookFourTimes(2)).toBe(0);
+    expect(await lookFourTimes(2)).toBe(1);
+    // A minute without it, and everything is as before.
+    for (let seconds = 0; seconds < 60; seconds += 2) expect(await lookFourTimes(1)).toBe(0);
+    expect(await lookFourTimes(2)).toBe(1);
+  });
+
   test("a queue that is no number, an unknown event and an empty message change nothing", async () => {
     const { asterisk, leg, lost } = await connect();
     for (const text of ["STATUS queue_length:many", "STATUS", "MEDIA_XOFF", "", "ERROR x:y:z", '{"event":"STATUS"}']) {
