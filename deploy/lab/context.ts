@@ -12,7 +12,6 @@ export interface LabContext {
   progress: Progress;
   rateLimits: "lab" | "shipped";
   synapse: Record<string, unknown> | undefined;
-  audioFirst: boolean;
   registrationFiles: string[];
   /** Everything that runs by now, for stopping. */
   servers: LabServer[];
@@ -23,21 +22,12 @@ export interface LabServer extends ServerProcess {
   startAgain(): Promise<void>;
 }
 
-/** As deploy/systemd/audio-first.conf. */
-const AUDIO_NICENESS = -14;
-
-interface LabServerSpec extends ServerSpec {
-  /** Goes before the others in a lab where audio goes first. */
-  carriesAudio?: true;
-}
-
 /** Starts a server that will be stopped with the lab. */
-export async function launch(context: LabContext, spec: LabServerSpec): Promise<LabServer> {
+export async function launch(context: LabContext, spec: ServerSpec): Promise<LabServer> {
   const startAgain = async (): Promise<void> => {
     await launch(context, spec);
   };
-  const niceness = context.audioFirst && spec.carriesAudio ? { niceness: AUDIO_NICENESS } : {};
-  const server = { ...(await startServer({ ...spec, ...niceness })), startAgain };
+  const server = { ...(await startServer(spec)), startAgain };
   context.servers.push(server);
   return server;
 }

@@ -43,8 +43,8 @@ export interface LabOptions {
   registrationFiles?: string[];
   /** "shipped" leaves Synapse's limits as deploy/synapse/homeserver-matrixrtc.yaml says. Default "lab": raised. */
   rateLimits?: "lab" | "shipped";
-  /** Asterisk and livekit-server go before all other work of the machine; as root. Default no. */
-  audioFirst?: boolean;
+  /** Starts what answers at the PBX's SIP port (`ports.pbxSip`) instead of it. */
+  inPlaceOfPbx?: (ports: LabPorts) => Promise<void>;
   /** What is different in Synapse's configuration. */
   synapse?: Record<string, unknown>;
   onProgress?: Progress;
@@ -92,7 +92,8 @@ function withNeeds(parts: LabPart[]): LabPart[] {
  */
 export async function startLab(options: LabOptions): Promise<Lab> {
   const progress = options.onProgress ?? (() => {});
-  const parts = withNeeds(options.parts);
+  const { inPlaceOfPbx } = options;
+  const parts = withNeeds(options.parts).filter((part) => part !== "pbx" || inPlaceOfPbx === undefined);
   const { ports, release } = await claimPorts();
   const folder = options.folder ?? (await mkdtemp(join(tmpdir(), "mrtc-lab-")));
   const context: LabContext = {
@@ -101,7 +102,6 @@ export async function startLab(options: LabOptions): Promise<Lab> {
     progress,
     rateLimits: options.rateLimits ?? "lab",
     synapse: options.synapse,
-    audioFirst: options.audioFirst ?? false,
     registrationFiles: [...(options.registrationFiles ?? [])],
     servers: [],
   };
@@ -118,6 +118,7 @@ export async function startLab(options: LabOptions): Promise<Lab> {
     if (options.folder === undefined) await rm(folder, { recursive: true, force: true });
   };
   try {
+    await inPlaceOfPbx?.(ports);
     return describe(context, await startParts(parts, context, options.gateway ?? {}), stop);
   } catch (error) {
     await stopAll();

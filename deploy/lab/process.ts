@@ -4,6 +4,8 @@ import { closeSync, existsSync, openSync, readFileSync } from "node:fs";
 import { connect } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 
+import { setSessionNiceness } from "./priority.ts";
+
 const POLL_MS = 25;
 
 export interface ServerSpec {
@@ -23,8 +25,8 @@ export interface ServerSpec {
   hint: string;
   /** Time between SIGTERM and SIGKILL, default 5 s. */
   stopGraceMs?: number;
-  /** Default 0. */
-  niceness?: number;
+  /** Its share of the processors beside other servers, as `nice` counts it; needs root and autogroups (sched(7)). Default 0. */
+  sessionNiceness?: number;
 }
 
 export interface ServerProcess {
@@ -52,14 +54,15 @@ export function logTail(file: string, lines = 25): string {
  */
 export async function startServer(spec: ServerSpec): Promise<ServerProcess> {
   const log = openSync(spec.logFile, "a");
-  const nice = spec.niceness === undefined ? [] : ["nice", "-n", String(spec.niceness)];
-  const child = spawn("setpriv", ["--pdeathsig", "KILL", ...nice, spec.command, ...spec.args], {
+  const child = spawn("setpriv", ["--pdeathsig", "KILL", spec.command, ...spec.args], {
     cwd: spec.cwd,
     env: { ...process.env, ...spec.env },
     stdio: ["ignore", log, log],
     detached: true,
   });
   closeSync(log);
+  if (spec.sessionNiceness !== undefined && child.pid !== undefined)
+    setSessionNiceness(child.pid, spec.sessionNiceness);
   const exited = once(child, "exit").then(
     ([code, signal]: unknown[]) => `it exited with ${String(code ?? signal)}`,
     (error: unknown) => `it could not be started: ${String(error)}`,

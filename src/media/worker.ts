@@ -16,10 +16,10 @@ import { createWorkerHost } from "./worker-host.ts";
 /** How long a worker that ends may take to leave its conferences. */
 const CLOSE_TIMEOUT_MS = 1500;
 
-/** A frame every 20 ms is worth more than what else the machine does. Needs the right to it (`LimitNICE` of deploy/systemd), else all stays. */
+/** A frame every 20 ms is worth more than what else the machine does. Needs the right to it (`LimitNICE` of deploy/systemd), else all stays as it is. */
 const goFirst = (): void => {
   try {
-    setPriority(constants.priority.PRIORITY_HIGH);
+    setPriority(constants.priority.PRIORITY_HIGHEST);
   } catch {
     // EACCES: voice is as important as everything else here.
   }

@@ -2,6 +2,7 @@ import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 
+import { SESSION_NICENESS, setSessionNiceness } from "../priority.ts";
 import type { Answer, Request } from "./child.ts";
 import type { LabMember, LabMemberOptions } from "./member.ts";
 
@@ -38,7 +39,10 @@ export async function spawnLabMember(options: LabMemberOptions): Promise<LabMemb
     execArgv: [],
     env: { ...process.env, NODE_ENV: "production", NODE_NO_WARNINGS: "1" },
     serialization: "advanced",
+    // A session of its own, which stands for the machine of a person.
+    detached: true,
   });
+  setSessionNiceness(child.pid, SESSION_NICENESS.carriesAudio);
   const call = createCaller(child);
   const leave = async (): Promise<void> => {
     if (child.exitCode !== null || child.signalCode !== null) return;

@@ -5,6 +5,7 @@ import { promisify } from "node:util";
 
 import { applyOverlay, splitOverlay } from "../asterisk-conf.ts";
 import { type LabContext, launch, logFileOf, placeValues, repositoryFile } from "../context.ts";
+import { SESSION_NICENESS } from "../priority.ts";
 import { installAsterisk } from "../install/asterisk.ts";
 import { fillPlaces } from "../overlay.ts";
 import { poll } from "../process.ts";
@@ -54,7 +55,7 @@ export async function startAsterisk(context: LabContext, spec: AsteriskSpec): Pr
     ready: (signal) => poll(signal, async () => (await cli("core waitfullybooted")).includes("fully booted")),
     hint: `the configuration it read is in ${join(folder, "etc")}; a line with ERROR names the file`,
     stopGraceMs: 2000,
-    carriesAudio: true,
+    sessionNiceness: SESSION_NICENESS.carriesAudio,
   });
   return { cli, soundsFolder: join(installation.data, "sounds/en") };
 }

@@ -6,6 +6,7 @@ import { promisify } from "node:util";
 import { parse, stringify } from "yaml";
 
 import { launch, LIVEKIT_KEY, LIVEKIT_SECRET, type LabContext, logFileOf, repositoryFile } from "../context.ts";
+import { SESSION_NICENESS } from "../priority.ts";
 import { answersHttp, type ServerProcess } from "../process.ts";
 import { mergeTrees } from "../overlay.ts";
 import { findLivekitSip } from "./livekit-sip.ts";
@@ -141,6 +142,7 @@ export async function startGateway(context: LabContext, { apiToken }: { apiToken
       ready: answersHttp(`${apiUrl}/readyz`),
       hint: "the log above names the key or the server that is wrong",
       stopGraceMs: 10_000,
+      sessionNiceness: SESSION_NICENESS.makesAudio,
     });
   let server = await start();
   const restart = async (): Promise<void> => {

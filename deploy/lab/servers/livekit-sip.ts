@@ -11,6 +11,7 @@ import {
   placeValues,
   repositoryFile,
 } from "../context.ts";
+import { SESSION_NICENESS } from "../priority.ts";
 import { mergeTrees, readYaml, toYaml } from "../overlay.ts";
 import { answersHttp } from "../process.ts";
 
@@ -56,6 +57,7 @@ const startReal = async (context: LabContext, command: string): Promise<LivekitS
     ready: answersHttp(`http://127.0.0.1:${context.ports.livekitSipHealth}/`),
     hint: "compare livekit/sip.yaml and deploy/lab/overlay/sip.yaml with what the log complains about",
     stopGraceMs: 500,
+    sessionNiceness: SESSION_NICENESS.carriesAudio,
   });
   return { url: `http://127.0.0.1:${context.ports.livekit}`, which: "real" };
 };
@@ -80,6 +82,7 @@ const startStandIn = async (context: LabContext): Promise<LivekitSip> => {
     ready: answersHttp(`http://127.0.0.1:${ports.livekitSipHttp}/`),
     hint: "run npm ci; the program is deploy/lab/livekit-sip/main.ts",
     stopGraceMs: 500,
+    sessionNiceness: SESSION_NICENESS.carriesAudio,
   });
   return { url: `http://127.0.0.1:${ports.livekitSipHttp}`, which: "stand-in" };
 };

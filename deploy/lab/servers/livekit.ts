@@ -3,6 +3,7 @@ import { join } from "node:path";
 
 import { installLivekitServer } from "../install/livekit-server.ts";
 import { type LabContext, launch, logFileOf, placeValues, repositoryFile } from "../context.ts";
+import { SESSION_NICENESS } from "../priority.ts";
 import { mergeTrees, readYaml, toYaml } from "../overlay.ts";
 import { answersHttp } from "../process.ts";
 
@@ -23,6 +24,6 @@ export async function startLivekit(context: LabContext, { webhook }: { webhook: 
     hint: "compare livekit/livekit.yaml and deploy/lab/overlay/livekit.yaml with what the log complains about",
     // On SIGTERM it waits for its participants to leave, which the lab's clients may never do.
     stopGraceMs: 300,
-    carriesAudio: true,
+    sessionNiceness: SESSION_NICENESS.carriesAudio,
   });
 }
