@@ -4,6 +4,7 @@ import type { LabUser } from "../lab/homeserver.ts";
 import { type Lab, type LabPart, startLab } from "../lab/lab.ts";
 import { nowMs } from "../lab/member/hearing.ts";
 import type { LabMemberOptions } from "../lab/member/member.ts";
+import type { LabPorts } from "../lab/ports.ts";
 import { type LabMemberProcess, spawnLabMember } from "../lab/member/process.ts";
 import type { GatewayOptions } from "../lab/servers/gateway.ts";
 import { type Call, type CallOptions, TALKER_HZ } from "./call.ts";
@@ -22,8 +23,6 @@ export interface StageOptions {
   readonly config?: Record<string, unknown>;
   /** Conferences, each in a room of its own; default 1. */
   readonly rooms?: number;
-  /** As of LabOptions: for a machine that has hardly time for all of this. */
-  readonly audioFirst?: boolean;
 }
 
 /** A room in whose call a member says TALKER_HZ, unless a measurement tells them something else. */
@@ -67,22 +66,35 @@ const WARM_UP_CALLS = 2;
 /** What a member remembers of what it heard. */
 const KEPT_AUDIO_MS = 5000;
 
-export interface ConferenceOptions extends Pick<StageOptions, "folder" | "rooms" | "audioFirst"> {
+export interface ConferenceOptions extends Pick<StageOptions, "folder" | "rooms"> {
   readonly parts: LabPart[];
   readonly encrypted: boolean;
   readonly gateway?: GatewayOptions;
   /** Default true. Not hearing anybody, alice costs the same whatever the number of phones. */
   readonly talkerHears?: boolean;
+  /** Default true. Without, the telephones are in the PBX's place at the gateway's trunk: that of a site is another machine. */
+  readonly hasPbx?: boolean;
   /** Before anybody joins the call. */
   readonly prepareRoom?: (room: Pick<Conference, "lab" | "roomId"> & { readonly owner: LabUser }) => Promise<void>;
 }
 
 /** Starts the servers; alice makes the rooms and joins their calls. Everything ends with `scope`. */
 export const openConference = async (scope: AsyncDisposableStack, options: ConferenceOptions): Promise<Conference> => {
-  const { parts, encrypted, folder, gateway = {}, talkerHears = true, prepareRoom, rooms: count = 1 } = options;
-  const { audioFirst = false } = options;
-  const lab = scope.use(await startLab({ parts, gateway, audioFirst, ...(folder === undefined ? {} : { folder }) }));
-  const telephones = await openTelephones(lab.ports.telephones, lab.ports.pbxSip);
+  const { parts, encrypted, folder, gateway = {}, prepareRoom, rooms: count = 1 } = options;
+  const { talkerHears = true, hasPbx = true } = options;
+  let inPlace: Telephones | undefined;
+  const inPlaceOfPbx = async ({ pbxSip, trunkPeerSip }: LabPorts): Promise<void> => {
+    inPlace = await openTelephones(pbxSip, trunkPeerSip);
+  };
+  const lab = scope.use(
+    await startLab({
+      parts,
+      gateway,
+      ...(hasPbx ? {} : { inPlaceOfPbx }),
+      ...(folder === undefined ? {} : { folder }),
+    }),
+  );
+  const telephones = inPlace ?? (await openTelephones(lab.ports.telephones, lab.ports.pbxSip));
   scope.defer(() => telephones.close());
   const [alice, bob] = await Promise.all([lab.homeserver.createUser("alice"), lab.homeserver.createUser("bob")]);
   const homeserverUrl = lab.homeserver.url;

@@ -49,7 +49,7 @@ export interface CapacityOptions {
 
 const WINDOW_MS = 15_000;
 /** New keys, jitter buffers and queues settle. */
-const SETTLE_MS = 5000;
+const SETTLE_MS = 15_000;
 const DELAY_ROUNDS = 12;
 /** Each one that joins costs the homeserver and the gateway something for every phone that is there: beyond so many, one by one. */
 const TWO_AT_ONCE_UP_TO = 30;
@@ -135,7 +135,6 @@ export const measureCapacity = async (options: CapacityOptions): Promise<Capacit
   const most = counts.at(-1)!;
   const conference = await openGatewayConference(scope, {
     engine: "asterisk",
-    audioFirst: true,
     progress,
     ...(folder === undefined ? {} : { folder }),
     config: {
@@ -145,6 +144,7 @@ export const measureCapacity = async (options: CapacityOptions): Promise<Capacit
     },
     // A member that hears everybody decodes everybody: with a hundred phones that is a core by itself.
     talkerHears: false,
+    hasPbx: false,
   });
   const { lab, talker, bob, alice } = conference;
   const subscriber = scope.use(await conference.join(bob, { hears: [alice.userId, lab.gateway.ghost(FIRST_NUMBER)] }));

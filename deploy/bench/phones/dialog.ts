@@ -1,4 +1,4 @@
-/** The SIP side of one call that the PBX makes to a telephone of the bench (RFC 3261): we are asked, we answer, one of both ends it. */
+/** The SIP side of one call that is made to a telephone of the bench (RFC 3261): we are asked, we answer, one of both ends it. */
 import { randomBytes } from "node:crypto";
 import { formatSip, header, type SipMessage, uriOf } from "../../lab/livekit-sip/sip-message.ts";
 
@@ -6,7 +6,7 @@ export interface DialogOptions {
   readonly invite: SipMessage;
   /** Our address, "127.0.0.1:PORT". */
   readonly address: string;
-  /** Sends to the PBX. */
+  /** Sends to who calls. */
   readonly send: (datagram: Buffer) => void;
   readonly onEnded: () => void;
 }
@@ -22,9 +22,27 @@ export interface Dialog {
 
 const COPIED = new Set(["via", "from", "to", "call-id", "cseq"]);
 
+/** @param to header of the answer, with our tag */
+const responseTo = (
+  request: SipMessage,
+  status: string,
+  to: string,
+  extra: [string, string][] = [],
+  body = "",
+): Buffer => {
+  const copied = request.headers
+    .filter(([name]) => COPIED.has(name))
+    .map(([name, value]): [string, string] => [name, name === "to" && !value.includes("tag=") ? to : value]);
+  return formatSip(`SIP/2.0 ${status}`, [...copied, ...extra], body);
+};
+
+const taggedTo = (request: SipMessage): string => `${header(request, "to")};tag=${randomBytes(6).toString("hex")}`;
+
+/** The answer to a request outside a call (OPTIONS: are you there?). */
+export const confirm = (request: SipMessage): Buffer => responseTo(request, "200 OK", taggedTo(request));
+
 export const createDialog = ({ invite, address, send, onEnded }: DialogOptions): Dialog => {
-  const tag = randomBytes(6).toString("hex");
-  const to = `${header(invite, "to")};tag=${tag}`;
+  const to = taggedTo(invite);
   const contact: [string, string] = ["Contact", `<sip:${address}>`];
   let state: "ringing" | "answered" | "ended" = "ringing";
   /** An answered call may be ended once its answer was acknowledged (RFC 3261 section 15). */
@@ -33,10 +51,7 @@ export const createDialog = ({ invite, address, send, onEnded }: DialogOptions):
   let localSdp = "";
 
   const reply = (request: SipMessage, status: string, extra: [string, string][] = [], body = ""): Buffer => {
-    const copied = request.headers
-      .filter(([name]) => COPIED.has(name))
-      .map(([name, value]): [string, string] => [name, name === "to" && !value.includes("tag=") ? to : value]);
-    const datagram = formatSip(`SIP/2.0 ${status}`, [...copied, ...extra], body);
+    const datagram = responseTo(request, status, to, extra, body);
     send(datagram);
     return datagram;
   };

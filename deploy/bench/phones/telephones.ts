@@ -1,5 +1,5 @@
 /**
- * Telephones of the bench behind the lab's PBX, many at one address: each says a tone and bursts, hears, and tells when, on the same
+ * Telephones of the bench, many at one address, behind the lab's PBX or in its place: each says a tone and bursts, hears, and tells when, on the same
  * clock as the lab's members. They run in the bench's own process.
  */
 import { createSocket } from "node:dgram";
@@ -7,7 +7,7 @@ import { once } from "node:events";
 import { type HeardTone, type HearOptions, nowMs } from "../../lab/member/hearing.ts";
 import type { Burst } from "../../lab/member/talker.ts";
 import { header, methodOf, parseSip, type SipMessage, statusOf } from "../../lab/livekit-sip/sip-message.ts";
-import { createDialog, type Dialog } from "./dialog.ts";
+import { confirm, createDialog, type Dialog } from "./dialog.ts";
 import { createEar, type Handset, openHandset } from "./handset.ts";
 
 const HOST = "127.0.0.1";
@@ -28,7 +28,7 @@ export interface TelephoneOptions {
 /** One number that waits for one call. Times are epoch milliseconds. */
 export interface Telephone {
   readonly number: string;
-  /** Resolves with the moment at which the call came to the PBX. */
+  /** Resolves with the moment at which the call came to the PBX, or to the telephone where there is none. */
   readonly invited: Promise<number>;
   /** Resolves with the moment at which the answer (200 OK) went out. */
   readonly answered: Promise<number>;
@@ -52,7 +52,7 @@ export interface Telephones {
 
 interface Waiting {
   readonly ended: Promise<void>;
-  take(invite: SipMessage, atPbxMs: number): Dialog;
+  take(invite: SipMessage, atMs: number): Dialog;
 }
 
 interface Sip {
@@ -78,8 +78,8 @@ const createTelephone = (options: TelephoneOptions, sip: Sip): { telephone: Tele
 
   const waiting: Waiting = {
     ended: ended.promise,
-    take: (invite, atPbxMs) => {
-      invited.resolve(atPbxMs);
+    take: (invite, atMs) => {
+      invited.resolve(atMs);
       const timers: NodeJS.Timeout[] = [];
       const taken = createDialog({
         invite,
@@ -117,19 +117,19 @@ const createTelephone = (options: TelephoneOptions, sip: Sip): { telephone: Tele
   return { telephone, waiting };
 };
 
-/** @param pbxPort SIP port of the lab's PBX, from which all calls come */
-export const openTelephones = async (port: number, pbxPort: number): Promise<Telephones> => {
+/** @param callerPort SIP port from which all calls come: the PBX's, or the trunk's where the telephones are in the PBX's place */
+export const openTelephones = async (port: number, callerPort: number): Promise<Telephones> => {
   const socket = createSocket("udp4");
   socket.bind(port, HOST);
   await once(socket, "listening");
-  const sip: Sip = { address: `${HOST}:${port}`, send: (datagram) => socket.send(datagram, pbxPort, HOST) };
+  const sip: Sip = { address: `${HOST}:${port}`, send: (datagram) => socket.send(datagram, callerPort, HOST) };
   let fresh = FIRST_NUMBER;
   const expected = new Map<string, Waiting>();
   const dialogs = new Map<string, Dialog>();
 
   const takeCall = (invite: SipMessage): void => {
-    // sip:+33199001000@127.0.0.1:PORT;at=1790000000123 (deploy/lab/pbx/extensions.conf)
-    const [, number = "", at = ""] = /^sip:([^@;]+)@[^;]*;at=(\d+)/.exec(invite.startLine.split(" ")[1]!) ?? [];
+    // sip:+33199001000@127.0.0.1:PORT;at=1790000000123 (deploy/lab/pbx/extensions.conf); the trunk itself says no time.
+    const [, number = "", at] = /^sip:([^@;]+)@[^;]*(?:;at=(\d+))?/.exec(invite.startLine.split(" ")[1]!) ?? [];
     const waiting = expected.get(number);
     expected.delete(number);
     if (waiting === undefined) {
@@ -137,7 +137,7 @@ export const openTelephones = async (port: number, pbxPort: number): Promise<Tel
       return refusal.hangUp();
     }
     const callId = header(invite, "call-id");
-    dialogs.set(callId, waiting.take(invite, Number(at)));
+    dialogs.set(callId, waiting.take(invite, at === undefined ? nowMs() : Number(at)));
     void waiting.ended.then(() => setTimeout(() => dialogs.delete(callId), FORGET_AFTER_MS).unref());
   };
   socket.on("message", (datagram) => {
@@ -148,6 +148,7 @@ export const openTelephones = async (port: number, pbxPort: number): Promise<Tel
     const dialog = dialogs.get(header(message, "call-id"));
     if (dialog !== undefined) dialog.receive(message, method, isRequest);
     else if (isRequest && method === "INVITE") takeCall(message);
+    else if (isRequest && method === "OPTIONS") sip.send(confirm(message));
   });
 
   return {
