@@ -9,7 +9,7 @@ import type { LabUser } from "../../../deploy/lab/homeserver.ts";
 import { type Lab, startLab } from "../../../deploy/lab/lab.ts";
 import { spawnLabMember } from "../../../deploy/lab/member/process.ts";
 
-const TIMEOUT_MS = 90_000;
+const TIMEOUT_MS = 120_000;
 
 let lab: Lab;
 let alice: LabUser;
@@ -77,7 +77,7 @@ test(
     const session = { user: carol.userId, password: carol.password, room: roomId } as const;
     const page = await context.newPage();
     await page.goto(host.sessionUrl({ ...session, intent: "join_existing_voice", driver: "person" }));
-    await atAlice.waitForTile("Carol", { withinMs: 20_000, is: { microphone: "on", status: "" } });
+    await atAlice.waitForTile("Carol", { withinMs: 60_000, is: { microphone: "on", status: "" } });
     await context.close();
     await Promise.all([atAlice.close(), atBob.close()]);
   },
