@@ -82,9 +82,14 @@ export interface ConferenceOptions extends Pick<StageOptions, "folder" | "rooms"
 export const openConference = async (scope: AsyncDisposableStack, options: ConferenceOptions): Promise<Conference> => {
   const { parts, encrypted, folder, gateway = {}, prepareRoom, rooms: count = 1 } = options;
   const { talkerHears = true, hasPbx = true } = options;
+  const openPhones = async (port: number, callerPort: number): Promise<Telephones> => {
+    const opened = await openTelephones(port, callerPort);
+    scope.defer(() => opened.close());
+    return opened;
+  };
   let inPlace: Telephones | undefined;
   const inPlaceOfPbx = async ({ pbxSip, trunkPeerSip }: LabPorts): Promise<void> => {
-    inPlace = await openTelephones(pbxSip, trunkPeerSip);
+    inPlace = await openPhones(pbxSip, trunkPeerSip);
   };
   const lab = scope.use(
     await startLab({
@@ -94,8 +99,7 @@ export const openConference = async (scope: AsyncDisposableStack, options: Confe
       ...(folder === undefined ? {} : { folder }),
     }),
   );
-  const telephones = inPlace ?? (await openTelephones(lab.ports.telephones, lab.ports.pbxSip));
-  scope.defer(() => telephones.close());
+  const telephones = inPlace ?? (await openPhones(lab.ports.telephones, lab.ports.pbxSip));
   const [alice, bob] = await Promise.all([lab.homeserver.createUser("alice"), lab.homeserver.createUser("bob")]);
   const homeserverUrl = lab.homeserver.url;
   const openRoom = async (owner: LabUser): Promise<TalkRoom> => {

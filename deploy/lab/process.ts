@@ -61,8 +61,7 @@ export async function startServer(spec: ServerSpec): Promise<ServerProcess> {
     detached: true,
   });
   closeSync(log);
-  if (spec.sessionNiceness !== undefined && child.pid !== undefined)
-    setSessionNiceness(child.pid, spec.sessionNiceness);
+  if (spec.sessionNiceness !== undefined) setSessionNiceness(child.pid, spec.sessionNiceness);
   const exited = once(child, "exit").then(
     ([code, signal]: unknown[]) => `it exited with ${String(code ?? signal)}`,
     (error: unknown) => `it could not be started: ${String(error)}`,
