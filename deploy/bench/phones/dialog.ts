@@ -1,6 +1,6 @@
 /** The SIP side of one call that is made to a telephone of the bench (RFC 3261): we are asked, we answer, one of both ends it. */
 import { randomBytes } from "node:crypto";
-import { formatSip, header, type SipMessage, uriOf } from "../../lab/livekit-sip/sip-message.ts";
+import { formatResponse, formatSip, header, type SipMessage, uriOf } from "../../lab/livekit-sip/sip-message.ts";
 
 export interface DialogOptions {
   readonly invite: SipMessage;
@@ -20,26 +20,10 @@ export interface Dialog {
   hangUp(): void;
 }
 
-const COPIED = new Set(["via", "from", "to", "call-id", "cseq"]);
-
-/** @param to header of the answer, with our tag */
-const responseTo = (
-  request: SipMessage,
-  status: string,
-  to: string,
-  extra: [string, string][] = [],
-  body = "",
-): Buffer => {
-  const copied = request.headers
-    .filter(([name]) => COPIED.has(name))
-    .map(([name, value]): [string, string] => [name, name === "to" && !value.includes("tag=") ? to : value]);
-  return formatSip(`SIP/2.0 ${status}`, [...copied, ...extra], body);
-};
-
 const taggedTo = (request: SipMessage): string => `${header(request, "to")};tag=${randomBytes(6).toString("hex")}`;
 
 /** The answer to a request outside a call (OPTIONS: are you there?). */
-export const confirm = (request: SipMessage): Buffer => responseTo(request, "200 OK", taggedTo(request));
+export const confirm = (request: SipMessage): Buffer => formatResponse(request, "200 OK", { to: taggedTo(request) });
 
 export const createDialog = ({ invite, address, send, onEnded }: DialogOptions): Dialog => {
   const to = taggedTo(invite);
@@ -51,7 +35,7 @@ export const createDialog = ({ invite, address, send, onEnded }: DialogOptions):
   let localSdp = "";
 
   const reply = (request: SipMessage, status: string, extra: [string, string][] = [], body = ""): Buffer => {
-    const datagram = responseTo(request, status, to, extra, body);
+    const datagram = formatResponse(request, status, { to, extra, body });
     send(datagram);
     return datagram;
   };

@@ -47,6 +47,27 @@ export const formatSip = (startLine: string, headers: readonly (readonly [string
     ].join("\r\n"),
   );
 
+const COPIED: ReadonlySet<string> = new Set(["via", "from", "to", "call-id", "cseq"]);
+
+export interface ResponseOptions {
+  /** To header with our tag, for a request that has none there yet. */
+  readonly to?: string;
+  readonly extra?: readonly (readonly [string, string])[];
+  readonly body?: string;
+}
+
+/** The response to a request (RFC 3261 section 8.2.6.2). `status`: "200 OK". */
+export const formatResponse = (
+  request: SipMessage,
+  status: string,
+  { to, extra = [], body = "" }: ResponseOptions = {},
+): Buffer => {
+  const copied = request.headers
+    .filter(([name]) => COPIED.has(name))
+    .map(([name, value]) => [name, name === "to" && !value.includes(";tag=") ? (to ?? value) : value] as const);
+  return formatSip(`SIP/2.0 ${status}`, [...copied, ...extra], body);
+};
+
 /** Status code of a response, or undefined for a request. */
 export const statusOf = (message: SipMessage): number | undefined => {
   const match = /^SIP\/2\.0 (\d{3})/.exec(message.startLine);

@@ -1,7 +1,16 @@
 /** The SIP side of the livekit-sip stand-in: a user agent over UDP (RFC 3261), enough for one trunk on loopback. Calls to it: sip-uas.ts. */
 import { randomBytes } from "node:crypto";
 import { createSocket, type Socket } from "node:dgram";
-import { formatSip, header, methodOf, parseSip, type SipMessage, statusOf, uriOf } from "./sip-message.ts";
+import {
+  formatResponse,
+  formatSip,
+  header,
+  methodOf,
+  parseSip,
+  type SipMessage,
+  statusOf,
+  uriOf,
+} from "./sip-message.ts";
 import { type IncomingInvite, T1_MS, takeInvite } from "./sip-uas.ts";
 
 export interface InviteRequest {
@@ -57,8 +66,7 @@ const respond = (
   peer: { address: string; port: number },
   status: string,
 ): void => {
-  const copied = message.headers.filter(([name]) => ["via", "from", "to", "call-id", "cseq"].includes(name));
-  socket.send(formatSip(`SIP/2.0 ${status}`, [...copied, ["Allow", ALLOW]]), peer.port, peer.address);
+  socket.send(formatResponse(message, status, { extra: [["Allow", ALLOW]] }), peer.port, peer.address);
 };
 
 export const createSipUa = async (
@@ -153,10 +161,9 @@ const createCallWire = (socket: Socket, host: string, port: number, request: Inv
       send(method, remoteUri, `z9hG4bK${token()}`, sequence, extra);
     },
     reply: (message: SipMessage, status: string, body = "") => {
-      const copied = message.headers.filter(([key]) => ["via", "from", "to", "call-id", "cseq"].includes(key));
       const extra: [string, string][] = [["Contact", contact]];
       if (body !== "") extra.push(["Content-Type", "application/sdp"]);
-      socket.send(formatSip(`SIP/2.0 ${status}`, [...copied, ...extra], body), peer.port, peer.host);
+      socket.send(formatResponse(message, status, { extra, body }), peer.port, peer.host);
     },
   };
 };

@@ -1,7 +1,7 @@
 /** A call that comes to the livekit-sip stand-in: its INVITE transaction and its dialog (RFC 3261 sections 13.3 and 15). */
 import { randomBytes } from "node:crypto";
 import type { RemoteInfo, Socket } from "node:dgram";
-import { formatSip, header, methodOf, type SipMessage, statusOf, uriOf } from "./sip-message.ts";
+import { formatResponse, formatSip, header, methodOf, type SipMessage, statusOf, uriOf } from "./sip-message.ts";
 
 /** RFC 3261 timer T1. */
 export const T1_MS = 500;
@@ -34,7 +34,6 @@ interface Arrival {
   readonly message: SipMessage;
 }
 
-const COPIED: ReadonlySet<string> = new Set(["via", "from", "to", "call-id", "cseq"]);
 const token = (): string => randomBytes(8).toString("hex");
 
 export const takeInvite = ({ socket, contact, via, peer, message }: Arrival): TakenInvite => {
@@ -52,10 +51,7 @@ export const takeInvite = ({ socket, contact, via, peer, message }: Arrival): Ta
     extra: readonly (readonly [string, string])[] = [],
     body = "",
   ) => {
-    const headers = request.headers
-      .filter(([name]) => COPIED.has(name))
-      .map(([name, value]) => [name, name === "to" && !value.includes(";tag=") ? to : value] as const);
-    const response = formatSip(`SIP/2.0 ${status}`, [...headers, ...extra], body);
+    const response = formatResponse(request, status, { to, extra, body });
     socket.send(response, peer.port, peer.address);
     return response;
   };
