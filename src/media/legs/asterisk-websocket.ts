@@ -199,7 +199,7 @@ const createFarQueue = () => {
   let looksSinceTrim = Infinity;
 
   /** Asterisk had to wait for a late frame, which then is one more: had one been left there, it would not have waited. */
-  const count = (frames: number): void => {
+  const learn = (frames: number): void => {
     looksSinceTrim += 1;
     if (looksSinceTrim > LOOKS_WITHOUT_RETURN) looksBeforeTrim = LOOKS_BEFORE_TRIM;
     else if (frames > 1 && looksAboveOne === 0) looksBeforeTrim = Math.min(2 * looksBeforeTrim, MOST_LOOKS_BEFORE_TRIM);
@@ -215,7 +215,7 @@ const createFarQueue = () => {
         this.dropped += frames;
         return "flush";
       }
-      count(frames);
+      learn(frames);
       surplus = frames >= MAX_FAR_FRAMES ? frames - 1 : looksAboveOne >= looksBeforeTrim ? 1 : 0;
       patience = frames >= MAX_FAR_FRAMES ? 0 : TRIM_PATIENCE_FRAMES;
       return "keep";
