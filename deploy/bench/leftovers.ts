@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { RoomServiceClient } from "livekit-server-sdk";
 import { parse } from "yaml";
+import { presentSfuParticipants } from "../lab/sfu-participants.ts";
 import { openFiles } from "./processes.ts";
 import type { GatewayStage } from "./gateway-stage.ts";
 import type { Stage } from "./stage.ts";
@@ -35,24 +36,16 @@ export const memberships = async ({ lab, roomId, alice }: Stage): Promise<string
     .filter((key) => !key.includes(alice.userId));
 };
 
-const sfuRooms = ({ lab }: Stage): RoomServiceClient => {
-  const { httpUrl, apiKey, apiSecret } = lab.livekit;
-  return new RoomServiceClient(httpUrl, apiKey, apiSecret);
-};
-
 /** Participants of every room of the SFU but the talker. */
 export const participants = async (stage: Stage): Promise<string[]> => {
-  const rooms = sfuRooms(stage);
-  const found = (await rooms.listRooms()).map(async ({ name }) => rooms.listParticipants(name));
-  return (await Promise.all(found))
-    .flat()
-    .map(({ identity }) => identity)
-    .filter((identity) => identity !== stage.talker.identity);
+  const others = await presentSfuParticipants(stage.lab.livekit, ({ identity }) => identity !== stage.talker.identity);
+  return others.map(({ identity }) => identity);
 };
 
 /** Channels and bridges of the gateway's Asterisk, and leg rooms. */
 export const sipResources = async (stage: Stage): Promise<string[]> => {
-  const legRooms = (await sfuRooms(stage).listRooms())
+  const { httpUrl, apiKey, apiSecret } = stage.lab.livekit;
+  const legRooms = (await new RoomServiceClient(httpUrl, apiKey, apiSecret).listRooms())
     .map(({ name }) => name)
     .filter((name) => name.startsWith("mrtc-leg-"));
   const { ariUrl, ariUser, ariPassword } = stage.lab.trunkPeer;

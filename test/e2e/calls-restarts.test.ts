@@ -5,7 +5,8 @@ import { TONES_HZ } from "../../deploy/lab/audio/tone.ts";
 import type { LabMemberProcess } from "../../deploy/lab/member/process.ts";
 import type { ServerProcess } from "../../deploy/lab/process.ts";
 import { allHear, heardByMember, phoneRecorded, longestGapMs, memberEar, phoneEar } from "../support/e2e/audio.ts";
-import { type GhostInRoom, leftOf, sfuParticipantIds } from "../support/e2e/leftovers.ts";
+import { listSfuParticipants } from "../../deploy/lab/sfu-participants.ts";
+import { type GhostInRoom, leftOf } from "../support/e2e/leftovers.ts";
 import { killWorkerWithCall, restartLivekit } from "../support/e2e/processes.ts";
 import { type Scene, startScene } from "../support/e2e/scene.ts";
 import { until } from "../support/e2e/until.ts";
@@ -120,14 +121,14 @@ test(
   async () => {
     const phone = scene.lab.phones["1001"];
     await using stage = await startCall();
-    const before = await sfuParticipantIds(scene.lab);
+    const before = (await listSfuParticipants(scene.lab.livekit)).map(({ sid }) => sid);
     livekit = await restartLivekit(scene.lab);
     // Jitter buffers go on for a moment: only what is heard when both are in the new SFU tells that they came back.
     await until(
       "alice and the phone to be in the restarted SFU",
       async () => {
-        const now = await sfuParticipantIds(scene.lab);
-        return now.filter((sid) => !before.includes(sid)).length === 2 ? true : undefined;
+        const now = await listSfuParticipants(scene.lab.livekit);
+        return now.filter(({ sid }) => !before.includes(sid)).length === 2 ? true : undefined;
       },
       { withinMs: 20_000 },
     );

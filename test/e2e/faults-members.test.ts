@@ -18,7 +18,7 @@ import {
 } from "../support/e2e/audio.ts";
 import { type GoodCall, startGoodCall } from "../support/e2e/good-call.ts";
 import { whileIntruding } from "../support/e2e/intruder.ts";
-import { sfuParticipants } from "../support/e2e/leftovers.ts";
+import { listSfuParticipants } from "../../deploy/lab/sfu-participants.ts";
 import { metric } from "../support/e2e/metrics.ts";
 import { CALL_MEMBER, callMembership, type RoomHand, roomHand } from "../support/e2e/rooms.ts";
 import { type Scene, startScene } from "../support/e2e/scene.ts";
@@ -193,7 +193,8 @@ describe("media keys", () => {
 
 describe("strangers in the SFU's room", () => {
   const expectOnSfu = async (identity: string): Promise<void> => {
-    expect((await sfuParticipants(scene.lab)).some((name) => name.endsWith(`/${identity}`))).toBe(true);
+    const listed = await listSfuParticipants(scene.lab.livekit);
+    expect(listed.map((participant) => participant.identity)).toContain(identity);
   };
 
   test.each([

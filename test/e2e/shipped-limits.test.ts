@@ -6,7 +6,8 @@ import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { TONES_HZ } from "../../deploy/lab/audio/tone.ts";
 import type { LabMemberProcess } from "../../deploy/lab/member/process.ts";
 import { allHear, memberEar, outsideEar } from "../support/e2e/audio.ts";
-import { callMemberships, leftOf, sfuParticipants } from "../support/e2e/leftovers.ts";
+import { listSfuParticipants } from "../../deploy/lab/sfu-participants.ts";
+import { callMemberships, leftOf } from "../support/e2e/leftovers.ts";
 import { metric } from "../support/e2e/metrics.ts";
 import { CALL_MEMBER, type RoomEvent } from "../support/e2e/rooms.ts";
 import { type ApiCall, type Scene, startScene } from "../support/e2e/scene.ts";
@@ -66,7 +67,7 @@ test(
     const members = (await alice.members()).map(({ userId }) => userId);
     expect(members.sort()).toEqual([scene.alice.userId, ...ghosts].sort());
     expect(await callMemberships(lab, roomId, bob)).toHaveLength(PHONES.length + 1);
-    expect(await sfuParticipants(lab)).toHaveLength(PHONES.length + 1);
+    expect(await listSfuParticipants(lab.livekit)).toHaveLength(PHONES.length + 1);
     expect((await scene.calls(roomId)).map(({ state }) => state)).toEqual(PHONES.map(() => "active"));
     await expectAllHear(calls);
     for (const direction of ["fromPhone", "toPhone"]) {

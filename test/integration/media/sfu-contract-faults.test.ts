@@ -122,7 +122,7 @@ describe.each(KINDS)("%s", (kind) => {
     await alice.close();
     expect(await connecting).toMatchObject({ code: "MEDIA_FAILED" });
     // rtc-node does not wait for the server.
-    const isGone = async (): Promise<boolean> => (await room.participants()).size === 0;
+    const isGone = async (): Promise<boolean> => (await room.present()).length === 0;
     expect(await eventually(isGone, "no participant left behind")).toBe(true);
   });
 });

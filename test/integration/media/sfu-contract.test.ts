@@ -173,7 +173,7 @@ describe.each(PAIRS)("%s publishes, %s subscribes", (publisher, subscriber) => {
     await hears(bob, "alice", TONE_HZ);
     await alice.close();
     // rtc-node does not wait for the server.
-    await eventually(async () => !(await room.participants()).has("alice"), "the server's list without alice");
+    await eventually(async () => !(await room.present()).includes("alice"), "the server without alice");
     await eventually(async () => (await bob.ended()).includes("alice"), "the end of the track");
     expect([await alice.states(), await bob.states()]).toEqual([[], []]);
   });

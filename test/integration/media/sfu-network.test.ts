@@ -85,6 +85,6 @@ test("an SFU to which no UDP leads is one for the native client", async () => {
   relay.path.loss = 1;
   alice = await room.guest("light", await room.address("alice", { sfuUrl: relay.url }));
   await expect(alice.connect()).rejects.toMatchObject({ code: "MEDIA_FAILED", causeName: "LightUnsuitable" });
-  await eventually(async () => (await room.participants()).size === 0, "no participant left behind");
+  await eventually(async () => (await room.present()).length === 0, "no participant left behind");
   expect(await alice.states()).toEqual([]);
 });

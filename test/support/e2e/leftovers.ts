@@ -2,12 +2,12 @@
 import { readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 
-import { ParticipantInfo_State } from "@livekit/protocol";
 import { RoomServiceClient } from "livekit-server-sdk";
 import { parse } from "yaml";
 
 import type { LabUser } from "../../../deploy/lab/homeserver.ts";
 import type { Lab } from "../../../deploy/lab/lab.ts";
+import { presentSfuParticipants } from "../../../deploy/lab/sfu-participants.ts";
 
 const CALL_MEMBER = "org.matrix.msc3401.call.member";
 
@@ -42,35 +42,6 @@ export const roomMembership = async (lab: Lab, roomId: string, userId: string, a
   return (await lab.homeserver.request<{ membership: string }>("GET", path, { user: asUser })).membership;
 };
 
-interface SfuParticipant {
-  /** "room/identity" */
-  readonly name: string;
-  /** New at each join. */
-  readonly sid: string;
-  readonly state: string;
-}
-
-const listSfuParticipants = async (lab: Lab): Promise<SfuParticipant[]> => {
-  const { httpUrl, apiKey, apiSecret } = lab.livekit;
-  const rooms = new RoomServiceClient(httpUrl, apiKey, apiSecret);
-  const found = (await rooms.listRooms()).map(async ({ name }) =>
-    (await rooms.listParticipants(name)).map(({ identity, sid, state }) => ({
-      name: `${name}/${identity}`,
-      sid,
-      state: ParticipantInfo_State[state],
-    })),
-  );
-  return (await Promise.all(found)).flat();
-};
-
-/** Identities in every room of the SFU, as "room/identity". */
-export const sfuParticipants = async (lab: Lab): Promise<string[]> =>
-  (await listSfuParticipants(lab)).map(({ name }) => name);
-
-/** Ids of everybody in the rooms of the SFU: another one for each join. */
-export const sfuParticipantIds = async (lab: Lab): Promise<string[]> =>
-  (await listSfuParticipants(lab)).map(({ sid }) => sid);
-
 /** Leg rooms of the livekit-sip engine. */
 export const legRooms = async (lab: Lab): Promise<string[]> => {
   const { httpUrl, apiKey, apiSecret } = lab.livekit;
@@ -97,17 +68,15 @@ export interface GhostInRoom {
   readonly witness: LabUser;
   /** Id of a call that goes on: its channels and its leg room are no leftovers. */
   readonly besides?: string;
-  /** Participants of an SFU that was killed since: what it has of them in Redis stays there until their room ends. */
-  readonly lostParticipants?: readonly string[];
 }
 
 /** Everything that exists of a phone, in words; empty when nothing does. Leaving the room is not asked here: it comes last. */
 export const leftOf = async (lab: Lab, what: GhostInRoom): Promise<string[]> => {
-  const { roomId, ghost, witness, besides, lostParticipants = [] } = what;
+  const { roomId, ghost, witness, besides } = what;
   const delayedPath = "/_matrix/client/unstable/org.matrix.msc4140/delayed_events";
   const [memberships, participants, devices, delayed, sip, rooms] = await Promise.all([
     callMemberships(lab, roomId, witness),
-    listSfuParticipants(lab),
+    presentSfuParticipants(lab.livekit, ({ identity }) => identity.includes(ghost)),
     asGhost(lab, ghost, "/_matrix/client/v3/devices") as Promise<{ devices: { device_id: string }[] }>,
     asGhost(lab, ghost, delayedPath) as Promise<{ delayed_events: { delay_id: string }[] }>,
     trunkPeerResources(lab),
@@ -117,9 +86,7 @@ export const leftOf = async (lab: Lab, what: GhostInRoom): Promise<string[]> => 
   const isOver = (name: string): boolean => besides === undefined || !name.includes(besides);
   return [
     ...memberships.filter((key) => key.includes(ghost)).map((key) => `membership ${key}`),
-    ...participants
-      .filter(({ name, sid }) => name.includes(ghost) && !lostParticipants.includes(sid))
-      .map(({ name, state }) => `SFU participant ${name} (${state})`),
+    ...participants.map(({ room, identity, state }) => `SFU participant ${room}/${identity} (${state})`),
     ...devices.devices.map(({ device_id }) => `device ${device_id}`),
     ...delayed.delayed_events.map(({ delay_id }) => `delayed event ${delay_id}`),
     ...sip.filter(isOver).map((name) => `trunk peer: ${name}`),

@@ -6,6 +6,7 @@ import { AccessToken, RoomServiceClient } from "livekit-server-sdk";
 
 import { type Lab, startLab } from "../../../deploy/lab/lab.ts";
 import { mergeTrees, readYaml, toYaml } from "../../../deploy/lab/overlay.ts";
+import { identitiesInRoom } from "../../../deploy/lab/sfu-participants.ts";
 import type { SfuAddress } from "../../../src/media/sfu/port.ts";
 import { type ClientKind, type Published, type SfuMember, startSfuMember } from "./sfu-member.ts";
 
@@ -30,8 +31,10 @@ export interface SfuRoom extends AsyncDisposable {
   guest(kind: ClientKind, address: SfuAddress): Promise<SfuMember>;
   address(identity: string, options?: MemberOptions): Promise<SfuAddress>;
   key(identity: string, index?: number): Uint8Array;
-  /** Server side ids by identity. */
+  /** Server side ids by identity, of the list, where somebody who left may stay (deploy/lab/sfu-participants.ts). */
   participants(): Promise<ReadonlyMap<string, string>>;
+  /** Identities of those who are there. */
+  present(): Promise<readonly string[]>;
   kick(identity: string): Promise<void>;
   /** Kills the SFU and starts it again at the same address. @param overlay what is different in its configuration then */
   restartServer(overlay?: Record<string, unknown>): Promise<void>;
@@ -89,6 +92,7 @@ export const startSfuRoom = async (): Promise<SfuRoom> => {
       const list = await service.listParticipants(room);
       return new Map(list.map(({ identity, sid }) => [identity, sid]));
     },
+    present: () => identitiesInRoom(lab.livekit, room),
     kick: (identity) => service.removeParticipant(room, identity),
     async restartServer(overlay = {}) {
       const server = lab.process("livekit");
