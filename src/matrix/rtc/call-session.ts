@@ -16,7 +16,7 @@ import {
 import { createMediaKeySender, type MediaKeyTarget } from "../crypto/media-key-sender.ts";
 import { judgeMemberEvent, MEMBER_STATE_EVENT, type MemberEventVerdict } from "./member-events.ts";
 import { deviceIdentityKey, encryptForDevices } from "./olm.ts";
-import { queryDeviceKeysNow, setUseKeyDelay } from "./sdk-workarounds.ts";
+import { queryDeviceKeysNow, setUseKeyDelay, useEveryKey } from "./sdk-workarounds.ts";
 
 export interface CallSessionDeps {
   readonly client: MatrixClient;
@@ -223,6 +223,7 @@ export const createCallSession = (deps: CallSessionDeps): CallSession => {
         ...config,
         useKeyDelay: others().length === 0 ? 0 : USE_KEY_DELAY_MS,
       });
+      useEveryKey(session);
       // The SDK hands out its first key when its own membership comes back by /sync; this is one round trip earlier.
       void session.ensureRecalculateSessionMembers();
     },

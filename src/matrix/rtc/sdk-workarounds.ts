@@ -3,7 +3,7 @@
  * check; test/integration/matrix/rtc-*.test.ts fail when one of them no longer holds.
  */
 import { Room, type MatrixClient, type MatrixEvent } from "matrix-js-sdk";
-import type { MatrixRTCSession } from "matrix-js-sdk/lib/matrixrtc/index.js";
+import { type MatrixRTCSession, MatrixRTCSessionEvent } from "matrix-js-sdk/lib/matrixrtc/index.js";
 
 interface CryptoInternals {
   readonly olmMachine: {
@@ -60,6 +60,40 @@ export const followDevicesOf = (client: MatrixClient, isWanted: (user: string) =
 export const setUseKeyDelay = (session: MatrixRTCSession, delayMs: number): void => {
   const { encryptionManager } = session as unknown as { encryptionManager?: { useKeyDelay: number } };
   if (encryptionManager !== undefined) encryptionManager.useKeyDelay = delayMs;
+};
+
+interface OutboundKey {
+  readonly key: Uint8Array;
+  readonly keyId: number;
+}
+
+interface KeyManagerInternals {
+  readonly outboundSession: OutboundKey | null;
+  readonly ownMembership: object;
+  rolloutOutboundKey(): Promise<void>;
+  getOwnRtcBackendIdentity(): Promise<string>;
+  addKeyToParticipantWithBackendIdentity(key: Uint8Array, index: number, membership: object, identity: string): void;
+}
+
+/**
+ * Tells (EncryptionKeyChanged) of every key that the SDK sends from now on. It says nothing of one that it makes while the room shows no
+ * membership at all, not even the own one, as when all have ended while the homeserver was away: whoever comes back is sent that key, and
+ * would hear nothing while the one before it stays in use. To be called after `joinRTCSession`.
+ */
+export const useEveryKey = (session: MatrixRTCSession): void => {
+  const { encryptionManager: manager } = session as unknown as { encryptionManager: KeyManagerInternals };
+  const rollOut = manager.rolloutOutboundKey.bind(manager);
+  let usedIndex: number | undefined;
+  session.on(MatrixRTCSessionEvent.EncryptionKeyChanged, (_key, index, membership) => {
+    if (membership === manager.ownMembership) usedIndex = index;
+  });
+  manager.rolloutOutboundKey = async () => {
+    await rollOut();
+    const newest = manager.outboundSession;
+    if (newest === null || newest.keyId === usedIndex) return;
+    const identity = await manager.getOwnRtcBackendIdentity();
+    manager.addKeyToParticipantWithBackendIdentity(newest.key, newest.keyId, manager.ownMembership, identity);
+  };
 };
 
 let stickyEventsRepaired = false;

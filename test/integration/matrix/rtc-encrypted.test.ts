@@ -1,6 +1,7 @@
 import { expect, test } from "@jest/globals";
 import type { SfuAccess } from "../../../src/calls/ports.ts";
 import type { RoomId } from "../../../src/ids.ts";
+import { emptyMembership } from "../../../src/matrix/rtc/leftovers.ts";
 import { MEDIA_KEY_EVENT } from "../../../src/matrix/crypto/media-key-gate.ts";
 import type { Member } from "../../support/matrix/member.ts";
 import {
@@ -128,6 +129,26 @@ test("a member that joins later has the phone's key and is heard", async () => {
   const own = gateway.keys.all.find(keyOf(identity, heard.index));
   expect(heard.key).toBe(own?.key);
   await gateway.keys.next("bob's key", keyOf(bob.identity));
+  await gateway.rtc.leave(call.request.callId);
+}, 60_000);
+
+test("a member that comes back after all memberships have ended is heard", async () => {
+  await startCall();
+  const { call, identity } = await addPhone();
+  await alice.keys.next("key of the phone", keyOf(identity, 0));
+  // As delayed leaves end them while the homeserver is away: first hers, then the phone's.
+  await alice.leave();
+  await gateway.keys.next("own next key", keyOf(identity, 1));
+  const stateKey = `_${call.request.ghost}_${deviceOf(identity)}_m.call`;
+  await emptyMembership(rtcLab.homeserver, call.request.ghost, room, stateKey);
+  await alice.join(room);
+  const heard = await alice.keys.next(
+    "key of the phone",
+    ({ identity: whose, index }) => whose === identity && index > 0,
+  );
+  const own = await gateway.keys.next("the phone's key in use", keyOf(identity, heard.index));
+  expect(own.key).toBe(heard.key);
+  expect(gateway.keys.all.findLast(keyOf(identity))).toBe(own);
   await gateway.rtc.leave(call.request.callId);
 }, 60_000);
 
