@@ -95,6 +95,8 @@ async function call(trunk: string, number: string, onAnswer: "bridge" | "none" =
     variable: "MEDIA_WEBSOCKET_CONNECTION_ID",
   });
   const audio = await connectMedia(lab.trunkPeer, value);
+  // It can be bridged from then on only, a moment after the connection.
+  await ari.event("StasisStart", (event) => event.channel?.id === media.id);
   const bridge = await ari.request("POST", "/bridges", { type: "mixing" });
   await ari.request("POST", `/bridges/${bridge.id}/addChannel`, { channel: `${media.id},${channel.id}` });
   return { channel, audio };
