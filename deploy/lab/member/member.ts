@@ -151,7 +151,7 @@ async function createMember(
       unstableSendStickyEvents: options.sticky ?? false,
       ...(options.rings === true && { notificationType: "ring" }),
     });
-    // A fault of the SDK, which Element Call has too (README, limits): it is not what the gateway's tests look for.
+    // A fault of the SDK, which Element Call may have too (README, limits): it is not what the gateway's tests look for.
     useEveryKey(session);
     callEnds.push(() => session.leaveRoomSession(5000));
     await members.wait(access.identity, 15_000);

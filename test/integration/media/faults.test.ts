@@ -21,6 +21,14 @@ const median = (values: readonly number[]): number => {
   return sorted[Math.floor(sorted.length / 2)]!;
 };
 
+const heardSoon = (onset: Promise<number>, who: string): Promise<number> =>
+  Promise.race([
+    onset,
+    delay(5000).then(() => {
+      throw new Error(`${who} has not heard the burst within 5 s`);
+    }),
+  ]);
+
 describe("faults of a worker, the SFU and the connections", () => {
   let scene: Scene;
   let alice: Talker;
@@ -72,12 +80,11 @@ describe("faults of a worker, the SFU and the connections", () => {
         const atPhone = one.leg.onset();
         await delay(60);
         const saidByAlice = await alice.burst();
-        toPhone.push((await atPhone) - saidByAlice);
+        toPhone.push((await heardSoon(atPhone, "the phone")) - saidByAlice);
         await delay(150);
-        const atAlice = alice.onset("one");
-        await delay(60);
+        const atAlice = await alice.onset("one");
         const saidByPhone = await one.leg.burst();
-        fromPhone.push((await atAlice) - saidByPhone);
+        fromPhone.push((await heardSoon(atAlice.at, "alice")) - saidByPhone);
         await delay(150);
       }
       return { toPhone: median(toPhone), fromPhone: median(fromPhone) };

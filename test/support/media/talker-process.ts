@@ -34,7 +34,9 @@ const room = new Room();
 const heard = new Map<string, Int16Array[]>();
 let tone: ReturnType<typeof createTone> | undefined;
 let burst: { resolve: (at: number) => void; frames: number; source: ReturnType<typeof createTone> } | undefined;
-let onset: { identity: string; resolve: (at: number) => void; quiet: boolean } | undefined;
+/** The loud sound that is waited for. */
+let onset: { readonly identity: string; readonly quiet: PromiseWithResolvers<undefined>; isQuiet: boolean } | undefined;
+let onsetAt = Promise.withResolvers<number>();
 let trackSid = "";
 let identity = "";
 let sendIndex = 0;
@@ -62,9 +64,11 @@ const listen = async (stream: AudioStream, subscription: Subscription, from: str
     if (frames.length > KEPT_FRAMES) frames.shift();
     if (onset?.identity !== from) continue;
     const at = onsetOf(frame.data);
-    if (at < 0) onset.quiet = true;
-    else if (onset.quiet) {
-      onset.resolve(monotonicMs() - 10 + (at / RATE_HZ) * 1000);
+    if (at < 0) {
+      onset.isQuiet = true;
+      onset.quiet.resolve(undefined);
+    } else if (onset.isQuiet) {
+      onsetAt.resolve(monotonicMs() - 10 + (at / RATE_HZ) * 1000);
       onset = undefined;
     }
   }
@@ -146,10 +150,12 @@ const handle = async (request: TalkerRequest): Promise<TalkerAnswer["value"]> =>
       return new Promise((resolve) => {
         burst = { resolve, frames: 10, source: createTone(RATE_HZ, 1000, 12000) };
       });
+    case "quiet":
+      onset = { identity: request.identity, quiet: Promise.withResolvers(), isQuiet: false };
+      onsetAt = Promise.withResolvers();
+      return onset.quiet.promise;
     case "onset":
-      return new Promise((resolve) => {
-        onset = { identity: request.identity, resolve, quiet: false };
-      });
+      return onsetAt.promise;
     case "level": {
       const frames = heard.get(request.identity) ?? [];
       const recent = frames.slice(-request.ms / 10);

@@ -7,7 +7,8 @@ export type TalkerRequest =
   | { type: "say"; frequencyHz: number | undefined; amplitude?: number }
   | { type: "press"; code: number; digit: string }
   | { type: "burst" }
-  | { type: "onset"; identity: string }
+  | { type: "quiet"; identity: string }
+  | { type: "onset" }
   | { type: "level"; identity: string; frequencyHz: number; ms: number }
   | { type: "participants" };
 
@@ -32,7 +33,8 @@ export interface Talker {
   /** As livekit-sip does for its phone. */
   press(code: number, digit: string): Promise<void>;
   burst(): Promise<number>;
-  onset(identity: string): Promise<number>;
+  /** Resolves after a quiet frame of a member; `at` with the moment of the loud sound that follows. */
+  onset(identity: string): Promise<{ readonly at: Promise<number> }>;
   /** dBFS of a frequency in the last `ms` of what is heard of a member; -120 when nothing is. */
   level(identity: string, frequencyHz: number, ms?: number): Promise<number>;
   participants(): Promise<TalkerParticipant[]>;
@@ -72,7 +74,10 @@ export const startTalker = (): Talker => {
     say: (frequencyHz) => tell({ type: "say", frequencyHz }),
     press: (code, digit) => tell({ type: "press", code, digit }),
     burst: () => askNumber({ type: "burst" }),
-    onset: (identity) => askNumber({ type: "onset", identity }),
+    onset: async (identity) => {
+      await tell({ type: "quiet", identity });
+      return { at: askNumber({ type: "onset" }) };
+    },
     level: (identity, frequencyHz, ms = 500) => askNumber({ type: "level", identity, frequencyHz, ms }),
     participants: async () => (await ask({ type: "participants" })) as TalkerParticipant[],
     async close() {
