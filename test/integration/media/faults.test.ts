@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, jest, test } from "@jest/globals";
 
+import { within } from "../../../src/media/sfu/light/milestone.ts";
 import { eventually, type Scene, type ScenePhone, startScene } from "../../support/media/scene.ts";
 import type { Talker } from "../../support/media/talker.ts";
 import { toneLevel } from "../../support/media/tones.ts";
@@ -22,12 +23,7 @@ const median = (values: readonly number[]): number => {
 };
 
 const heardSoon = (onset: Promise<number>, who: string): Promise<number> =>
-  Promise.race([
-    onset,
-    delay(5000).then(() => {
-      throw new Error(`${who} has not heard the burst within 5 s`);
-    }),
-  ]);
+  within(onset, 5000, new Error(`${who} has not heard the burst within 5 s`));
 
 describe("faults of a worker, the SFU and the connections", () => {
   let scene: Scene;
