@@ -5,7 +5,7 @@ import { nowMs } from "../lab/member/hearing.ts";
 import { TALKER_HZ, waitForNewKey } from "./call.ts";
 import { openGatewayConference } from "./gateway-stage.ts";
 import type { MeasurementContext } from "./measurement.ts";
-import { type CallingTelephone, openCallers } from "./phones/callers.ts";
+import type { CallingTelephone } from "./phones/callers.ts";
 import type { Conference, ConferenceOptions, TalkRoom } from "./stage.ts";
 
 /** Of the first room; the next ones follow. */
@@ -53,17 +53,15 @@ const dialInRoom = ({ roomId, talker }: TalkRoom, index: number): DialInRoom => 
 /** Everything ends with `scope`. */
 export const startDialInStage = async (
   scope: AsyncDisposableStack,
-  context: MeasurementContext & Pick<ConferenceOptions, "talkerHears" | "rooms">,
+  context: MeasurementContext & Pick<ConferenceOptions, "talkerHears" | "rooms" | "inPlaceOfPbx">,
 ): Promise<DialInStage> => {
   const conference = await openGatewayConference(scope, context);
-  const { lab, talker, bob } = conference;
+  const { lab, talker, bob, callers } = conference;
   const rooms = conference.rooms.map(dialInRoom);
   await lab.gateway.reconfigure({
     dispatch_rules: rooms.map(({ number, roomId }) => ({ name: `bench-${number}`, numbers: [number], room: roomId })),
     menu: { numbers: [MENU_NUMBER], language: "en" },
   });
-  const callers = await openCallers(lab.ports.pbxSip);
-  scope.defer(() => callers.close());
   const dialIn = await turnOnDialIn(talker, lab.gateway.botUserId);
 
   const stage: DialInStage = {

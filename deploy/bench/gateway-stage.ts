@@ -60,7 +60,7 @@ export interface GatewayStage extends Stage {
 /** A conference in an encrypted room that calls come into through the gateway. Everything ends with `scope`. */
 export const openGatewayConference = async (
   scope: AsyncDisposableStack,
-  options: StageOptions & Pick<ConferenceOptions, "talkerHears" | "hasPbx">,
+  options: StageOptions & Pick<ConferenceOptions, "talkerHears" | "inPlaceOfPbx">,
 ): Promise<Conference & Pick<Stage, "call" | "rooms">> => {
   const usesLivekitSip = options.engine === "livekit-sip";
   const conference = await openConference(scope, {

@@ -8,6 +8,7 @@ import { type LabMemberProcess, spawnLabMember } from "../lab/member/process.ts"
 import type { LabPorts } from "../lab/ports.ts";
 import type { GatewayOptions } from "../lab/servers/gateway.ts";
 import { type Call, type CallOptions, TALKER_HZ } from "./call.ts";
+import { type Callers, openCallers } from "./phones/callers.ts";
 import { openTelephones, type Telephones } from "./phones/telephones.ts";
 
 /** How a phone comes into the conference. The last one has no gateway: livekit-sip is told to put it there, unencrypted. */
@@ -41,6 +42,7 @@ export interface Conference extends TalkRoom {
   /** In the room, not in the call. */
   readonly bob: LabUser;
   readonly telephones: Telephones;
+  readonly callers: Callers;
   join(user: LabUser, options?: Partial<LabMemberOptions>): Promise<LabMemberProcess>;
 }
 
@@ -70,43 +72,54 @@ export interface ConferenceOptions extends Pick<StageOptions, "folder" | "rooms"
   readonly parts: LabPart[];
   readonly encrypted: boolean;
   readonly gateway?: GatewayOptions;
-  /** Default true. Not hearing anybody, alice costs the same whatever the number of phones. */
-  readonly talkerHears?: boolean;
-  /** Default true. Without, the telephones are in the PBX's place at the gateway's trunk: that of a site is another machine. */
-  readonly hasPbx?: boolean;
+  /** Default: everybody. `false`, or these phones only: then alice costs the same whatever the number of phones. */
+  readonly talkerHears?: false | readonly string[];
+  /** What is at the gateway's trunk instead of the PBX: that of a site is another machine. */
+  readonly inPlaceOfPbx?: "telephones" | "callers";
   /** Before anybody joins the call. */
   readonly prepareRoom?: (room: Pick<Conference, "lab" | "roomId"> & { readonly owner: LabUser }) => Promise<void>;
 }
 
+const close = (phones: { close(): void }): void => phones.close();
+
 /** Starts the servers; alice makes the rooms and joins their calls. Everything ends with `scope`. */
 export const openConference = async (scope: AsyncDisposableStack, options: ConferenceOptions): Promise<Conference> => {
   const { parts, encrypted, folder, gateway = {}, prepareRoom, rooms: count = 1 } = options;
-  const { talkerHears = true, hasPbx = true } = options;
-  const openPhones = async (port: number, callerPort: number): Promise<Telephones> => {
-    const opened = await openTelephones(port, callerPort);
-    scope.defer(() => opened.close());
-    return opened;
-  };
-  let inPlace: Telephones | undefined;
-  const inPlaceOfPbx = async ({ pbxSip, trunkPeerSip }: LabPorts): Promise<void> => {
-    inPlace = await openPhones(pbxSip, trunkPeerSip);
+  const { talkerHears, inPlaceOfPbx } = options;
+  let telephones: Telephones | undefined;
+  let callers: Callers | undefined;
+  const openInPlace = {
+    telephones: async ({ pbxSip, trunkPeerSip }: LabPorts): Promise<void> => {
+      telephones = scope.adopt(await openTelephones(pbxSip, trunkPeerSip), close);
+    },
+    callers: async ({ pbxSip, trunkPeerSip }: LabPorts): Promise<void> => {
+      callers = scope.adopt(await openCallers(trunkPeerSip, pbxSip), close);
+    },
   };
   const lab = scope.use(
     await startLab({
       parts,
       gateway,
-      ...(hasPbx ? {} : { inPlaceOfPbx }),
+      ...(inPlaceOfPbx !== undefined && { inPlaceOfPbx: openInPlace[inPlaceOfPbx] }),
       ...(folder === undefined ? {} : { folder }),
     }),
   );
-  const telephones = inPlace ?? (await openPhones(lab.ports.telephones, lab.ports.pbxSip));
+  telephones ??= scope.adopt(await openTelephones(lab.ports.telephones, lab.ports.pbxSip), close);
+  callers ??= scope.adopt(await openCallers(lab.ports.pbxSip), close);
   const [alice, bob] = await Promise.all([lab.homeserver.createUser("alice"), lab.homeserver.createUser("bob")]);
   const homeserverUrl = lab.homeserver.url;
   const openRoom = async (owner: LabUser): Promise<TalkRoom> => {
     const roomId = await lab.homeserver.createRoom({ creator: owner, encrypted, name: "Bench", invite: [bob] });
     await prepareRoom?.({ lab, roomId, owner });
+    const hears = talkerHears && talkerHears.map((number) => lab.gateway.ghost(number));
     const talker = scope.use(
-      await spawnLabMember({ homeserverUrl, user: owner, roomId, keepMs: KEPT_AUDIO_MS, hears: talkerHears }),
+      await spawnLabMember({
+        homeserverUrl,
+        user: owner,
+        roomId,
+        keepMs: KEPT_AUDIO_MS,
+        ...(hears !== undefined && { hears }),
+      }),
     );
     await talker.publishTone(TALKER_HZ);
     return { roomId, talker };
@@ -120,7 +133,7 @@ export const openConference = async (scope: AsyncDisposableStack, options: Confe
   const { roomId } = first;
   const join: Conference["join"] = (user, options) =>
     spawnLabMember({ homeserverUrl, user, roomId, keepMs: KEPT_AUDIO_MS, ...options });
-  return { ...first, lab, rooms, alice, bob, telephones, join };
+  return { ...first, lab, rooms, alice, bob, telephones, callers, join };
 };
 
 /** Some calls, so that nothing of what is measured happens for the first time; then the conferences get old enough. */

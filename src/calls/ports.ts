@@ -191,8 +191,8 @@ export interface RtcPort {
   /** Writes the membership: from now on Element Call shows the tile. Resolves when the homeserver has it. */
   publish(call: CallId, options?: PublishMember): Promise<void>;
   /**
-   * Resolves when the ghost's media key has been sent to all members and one has been received from each of them who is not muted, or after
-   * 2 s: from then on both sides can be heard. At once in a plain room.
+   * Resolves when the ghost's media key has been sent to all members and some phone of the room has one of each of them who is not muted, or
+   * after 2 s: from then on both sides can be heard. At once in a plain room.
    */
   keysExchanged(call: CallId): Promise<void>;
   /** Rings the clients of the person of a one-to-one call (MSC4075) for so long, once the membership is published. */

@@ -125,7 +125,12 @@ const createKeySharing = (calls: ReadonlyMap<CallId, Call>, keys: KeyStore) => {
     /** What the phones of the room and one that joins have to know of each other. */
     joining: (callId: CallId, roomId: RoomId, identity: string): void => {
       const own = keys.of(callId).filter((key) => key.identity === identity);
-      for (const [otherId, other] of phonesIn(roomId, callId)) {
+      const others = phonesIn(roomId, callId);
+      // A newcomer of a full room has its members' keys late, the oldest phone has them in time (matrix/rtc/sync-pace.ts).
+      const [oldest] = others;
+      const early = oldest === undefined ? [] : keys.of(oldest[0]);
+      for (const key of [...early, ...keys.of(callId)]) keys.add(callId, key);
+      for (const [otherId, other] of others) {
         for (const key of keys.of(otherId)) if (key.identity === other.identity) keys.add(callId, key);
         for (const key of own) take(otherId, key);
       }

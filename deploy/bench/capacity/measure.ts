@@ -144,7 +144,7 @@ export const measureCapacity = async (options: CapacityOptions): Promise<Capacit
     },
     // A member that hears everybody decodes everybody: with a hundred phones that is a core by itself.
     talkerHears: false,
-    hasPbx: false,
+    inPlaceOfPbx: "telephones",
   });
   const { lab, talker, bob, alice } = conference;
   const subscriber = scope.use(await conference.join(bob, { hears: [alice.userId, lab.gateway.ghost(FIRST_NUMBER)] }));

@@ -1,4 +1,4 @@
-/** Telephones of the bench that dial: each call is one telephone, behind the lab's PBX, in the bench's own process. Times are epoch ms. */
+/** Telephones of the bench that dial: each call is one telephone, behind the lab's PBX or in its place, in the bench's own process. Times are epoch ms. */
 import { type HeardTone, type HearOptions, nowMs } from "../../lab/member/hearing.ts";
 import { createSipUa, type Dialog } from "../../lab/livekit-sip/sip-ua.ts";
 import { freeUdpPort } from "../../lab/ports.ts";
@@ -39,9 +39,12 @@ export interface Callers {
   close(): void;
 }
 
-/** @param pbxPort SIP port of the lab's PBX */
-export const openCallers = async (pbxPort: number): Promise<Callers> => {
-  const ua = await createSipUa(HOST, await freeUdpPort());
+/**
+ * @param calledPort SIP port of the lab's PBX, or of the gateway's trunk where the telephones are in the PBX's place
+ * @param port their own; default: any
+ */
+export const openCallers = async (calledPort: number, port?: number): Promise<Callers> => {
+  const ua = await createSipUa(HOST, port ?? (await freeUdpPort()));
   const open = new Set<CallingTelephone>();
 
   const dial = async ({ caller, called, toneHz }: DialOptions): Promise<CallingTelephone> => {
@@ -55,7 +58,7 @@ export const openCallers = async (pbxPort: number): Promise<Callers> => {
     const dialledAtMs = nowMs();
     const invited = ua.invite({
       user: called,
-      peer: { host: HOST, port: pbxPort },
+      peer: { host: HOST, port: calledPort },
       from: { user: ENDPOINT },
       headers: { "P-Asserted-Identity": `<sip:${caller}@${HOST}>` },
       sdp: rtp.sdp,

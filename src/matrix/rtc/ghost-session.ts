@@ -1,11 +1,10 @@
 import type { PublishMember, RtcFact, SfuAccess } from "../../calls/ports.ts";
 import { GatewayError } from "../../errors.ts";
-import { userId as toUserId } from "../../ids.ts";
 import { createHand } from "./hand.ts";
 import { newDeviceId } from "../devices.ts";
 import { createKeyExchange } from "./key-exchange.ts";
 import { leaveCall } from "./leave-call.ts";
-import { prepareGhost } from "./prepare-ghost.ts";
+import { identitiesOfPeople, prepareGhost } from "./prepare-ghost.ts";
 import { ringPerson } from "./ring.ts";
 import { membershipRefused } from "./room-checks.ts";
 import { createRoomName } from "./room-name.ts";
@@ -21,6 +20,8 @@ export interface GhostSession {
   publish(options?: PublishMember): Promise<void>;
   keysExchanged(): Promise<void>;
   setSpeakers(identities: readonly string[]): void;
+  /** Whether it has a media key of this member. */
+  holdsKeyOf(identity: string): boolean;
   ring(lifetimeMs: number): Promise<void>;
   raiseHand(isRaised: boolean): Promise<void>;
   showHold(isHeld: boolean): Promise<void>;
@@ -64,6 +65,9 @@ export const createGhostSession = (
   /** One after the other: a hand that is lowered at once must have been raised before. */
   let raising: Promise<void> = Promise.resolve();
 
+  const isKeyHeld = (identity: string): boolean => deps.isKeyHeld(request.roomId, identity);
+  const others = (): readonly string[] => identitiesOfPeople(deps, context.call?.members ?? []);
+
   const context: SessionContext = {
     deps,
     request,
@@ -71,7 +75,7 @@ export const createGhostSession = (
     ...deviceFor(deps, request),
     ended: ended.signal,
     tasks: createTasks(),
-    keyExchange: createKeyExchange(),
+    keyExchange: createKeyExchange(isKeyHeld),
     closers: [],
     onFact: (fact) => {
       if (!ended.signal.aborted) onFact(fact);
@@ -79,7 +83,7 @@ export const createGhostSession = (
     onMembershipWritten: (eventId) => {
       context.membership = "written";
       context.membershipEventId = eventId;
-      context.device?.published();
+      if (!others().every(isKeyHeld)) context.device?.published();
       writing?.resolve();
       writing = undefined;
     },
@@ -145,14 +149,11 @@ export const createGhostSession = (
       });
     },
     keysExchanged: async () => {
-      const others = (): readonly string[] =>
-        (context.call?.members ?? [])
-          .filter(({ userId }) => !deps.isGhost(toUserId(userId)))
-          .map(({ rtcBackendIdentity }) => rtcBackendIdentity);
       if (context.encrypted) await context.keyExchange.done(others);
       context.device?.settled();
     },
     setSpeakers: (identities) => context.keyExchange.setSpeakers(identities),
+    holdsKeyOf: (identity) => context.keyExchange.holds(identity),
     ring: (lifetimeMs) => ringPerson(context, lifetimeMs),
     raiseHand: async (isRaised) => {
       await (raising = raising.catch(() => {}).then(() => hand.show(context, isRaised)));

@@ -58,6 +58,13 @@ const companyWatch = ({ deps, request, onFact }: SessionContext): ((members: Cal
   };
 };
 
+/** LiveKit identities of the members who are not phones. */
+export const identitiesOfPeople = (
+  { isGhost }: Pick<SessionContext["deps"], "isGhost">,
+  members: CallSession["members"],
+): readonly string[] =>
+  members.filter((member) => !isGhost(userId(member.userId))).map(({ rtcBackendIdentity }) => rtcBackendIdentity);
+
 const startCall = async (context: SessionContext, device: GhostDevice, room: Room): Promise<CallSession> => {
   const { deps, request, log, closers, ended } = context;
   const { callId } = request;
@@ -80,11 +87,9 @@ const startCall = async (context: SessionContext, device: GhostDevice, room: Roo
     onMembers: (members) => {
       watchCompany(members);
       watchSfus(members);
-      const others = members.filter((member) => !deps.isGhost(userId(member.userId)));
-      deps.onMembers(
-        callId,
-        others.map((member) => member.rtcBackendIdentity),
-      );
+      const identities = identitiesOfPeople(deps, members);
+      context.keyExchange.setMembers(identities);
+      deps.onMembers(callId, identities);
     },
     onMediaKey: (key, index, identity) => {
       if (ended.aborted) return;

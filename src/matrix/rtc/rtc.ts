@@ -54,6 +54,8 @@ export const createRtc = (rtcDeps: RtcDeps): Rtc => {
     [...present].some(
       ({ request }) => request.callId !== callId && request.roomId === roomId && request.ghost === ghost,
     );
+  const isKeyHeld: GhostSessionDeps["isKeyHeld"] = (room, identity) =>
+    [...present].some((session) => session.request.roomId === room && session.holdsKeyOf(identity));
   const nowMs = (): number => performance.now();
   const deviceDeps = {
     ...rtcDeps,
@@ -71,6 +73,7 @@ export const createRtc = (rtcDeps: RtcDeps): Rtc => {
     ...deviceDeps,
     transports,
     hasOtherSession,
+    isKeyHeld,
     inTurn: createSlots(MADE_READY_AT_ONCE),
     callDevices,
     borrowDevice: (chat) => chatDevices.borrow(chat),

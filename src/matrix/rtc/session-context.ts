@@ -31,6 +31,8 @@ export interface SharedBySessions {
   readonly inTurn: <T>(task: () => Promise<T>) => Promise<T>;
   /** Another call of this ghost is in the same room (a caller who called twice), and stays there. */
   readonly hasOtherSession: (request: Pick<PrepareMember, "callId" | "roomId" | "ghost">) => boolean;
+  /** Some session of the room has a media key of this member. */
+  readonly isKeyHeld: (room: RoomId, identity: string) => boolean;
 }
 
 export interface GhostSessionDeps extends GhostDeviceDeps, SharedBySessions {

@@ -170,6 +170,22 @@ test("phones of one gateway send each other no keys and rotate none because of e
   await gateway.rtc.leave(first.call.request.callId);
 }, 60_000);
 
+test("a newcomer does not wait for a member's key that another phone of the room has", async () => {
+  await startCall();
+  const first = await addPhone();
+  await gateway.keys.next("alice's key", keyOf(alice.identity));
+  // She sees nobody any more who comes, and sends them no key.
+  alice.client.stopClient();
+  const second = await addPhone();
+  const sinceMs = performance.now();
+  await gateway.rtc.keysExchanged(second.call.request.callId);
+  // One that is not complete ends after 2 s.
+  expect(performance.now() - sinceMs).toBeLessThan(1500);
+  const ofSecond = gateway.keys.all.filter(({ call }) => call === second.call.request.callId);
+  expect(ofSecond.some(keyOf(alice.identity))).toBe(false);
+  for (const { call } of [first, second]) await gateway.rtc.leave(call.request.callId);
+}, 60_000);
+
 const keyContent = (device: string, key = Buffer.alloc(16, 7).toString("base64")): Record<string, unknown> => ({
   keys: { index: 3, key },
   room_id: room,

@@ -155,6 +155,17 @@ describe("pool of media workers", () => {
     expect((await seen(callId("e"))).keys).toEqual([]);
   });
 
+  test("a worker that is new to a room gets its members' keys, the newcomer's own knowledge last", async () => {
+    const { pool, seen } = await createPool({ maxCallsPerWorker: 1 });
+    const keyOf = (index: number) => ({ identity: "alice", index, key: Buffer.from(`key ${index}`) });
+    await pool.join(session("a"), ignore);
+    for (const index of [1, 2]) pool.setKey(callId("a"), keyOf(index));
+    pool.setKey(callId("b"), keyOf(3));
+    await pool.join(session("b"), ignore);
+    const lineOf = (index: number): string => `b alice ${index} ${Buffer.from(`key ${index}`).toString("base64")}`;
+    expect((await seen(callId("b"))).keys).toEqual([1, 2, 3].map(lineOf));
+  });
+
   test("members are told to the worker, also those known before the join, and again after a crash", async () => {
     const { pool, seen } = await createPool();
     const a = callId("a");

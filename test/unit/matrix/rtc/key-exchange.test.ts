@@ -4,8 +4,8 @@ import { createKeyExchange } from "../../../../src/matrix/rtc/key-exchange.ts";
 beforeEach(() => void jest.useFakeTimers());
 afterEach(() => void jest.useRealTimers());
 
-const watch = (others: () => readonly string[]) => {
-  const exchange = createKeyExchange();
+const watch = (others: () => readonly string[], heldInRoom: readonly string[] = []) => {
+  const exchange = createKeyExchange((identity) => heldInRoom.includes(identity));
   const seen = { isDone: false };
   void exchange.done(others).then(() => (seen.isDone = true));
   const isDone = async (): Promise<boolean> => {
@@ -39,6 +39,24 @@ test("who is muted, or has no microphone, is not waited for; whoever talks is", 
   expect(await isDone()).toBe(false);
   exchange.received("alice");
   expect(await isDone()).toBe(true);
+});
+
+test("keys that another phone of the room has are not waited for", async () => {
+  const { exchange, isDone } = watch(() => ["alice", "bob"], ["alice"]);
+  exchange.sent();
+  expect(await isDone()).toBe(false);
+  exchange.received("bob");
+  expect(await isDone()).toBe(true);
+});
+
+test("the key of a member that has left is held no more; one that comes before its member is", () => {
+  const { exchange } = watch(() => []);
+  exchange.received("alice");
+  exchange.received("bob");
+  exchange.setMembers(["alice"]);
+  expect(["alice", "bob"].map((one) => exchange.holds(one))).toEqual([true, true]);
+  exchange.setMembers(["bob"]);
+  expect(["alice", "bob"].map((one) => exchange.holds(one))).toEqual([false, true]);
 });
 
 test("all are muted: the own key still has to go out", async () => {
