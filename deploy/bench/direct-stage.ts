@@ -1,6 +1,7 @@
 /** The stage without a gateway, for comparison: livekit-sip puts phones straight into the SFU's room, which must be unencrypted. */
 import { SIPTransport } from "@livekit/protocol";
 import { RoomServiceClient, SipClient } from "livekit-server-sdk";
+import { identitiesInRoom } from "../lab/sfu-participants.ts";
 import { createCaller, type Dial, until } from "./call.ts";
 import { treeOf } from "./processes.ts";
 import { type Conference, openConference, type Stage, type StageOptions, warmUp } from "./stage.ts";
@@ -27,9 +28,7 @@ const dialDirectly = async ({ lab }: Conference): Promise<Dial> => {
         return there === undefined ? "not in the conference" : JSON.stringify(there.attributes);
       },
       waitForEnd: () =>
-        until(`${who} to leave`, async () =>
-          (await rooms.listParticipants(room.name)).every(({ identity }) => identity !== who),
-        ),
+        until(`${who} to leave`, async () => !(await identitiesInRoom(lab.livekit, room.name)).includes(who)),
     };
   };
 };

@@ -1,7 +1,7 @@
 /** The capacity table as a picture: CPU per phone over the number of phones, one line per part. */
 import type { CapacityRow } from "./measure.ts";
 
-const WIDTH = 720;
+const WIDTH = 750;
 const HEIGHT = 400;
 const PLOT = { left: 60, right: 560, top: 40, bottom: 340 } as const;
 const PARTS = [
