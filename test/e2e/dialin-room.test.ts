@@ -307,7 +307,6 @@ test(
     await Promise.all([one.waitForEstablished(), two.waitForEstablished()]);
     const [call] = await scene.calls(encrypted);
     const ghost = call!.user_id;
-    expect((await atAlice.members()).filter(({ userId }) => userId === ghost)).toHaveLength(2);
     await allHear([
       [memberEar(atAlice, ghost), one.toneHz],
       [memberEar(atAlice, ghost), two.toneHz],
@@ -315,6 +314,7 @@ test(
       [phoneEar(two), one.toneHz],
       [phoneEar(two), TONES_HZ.alice],
     ]);
+    expect((await atAlice.members()).filter(({ userId }) => userId === ghost)).toHaveLength(2);
     await one.hangup();
     await staysDeaf(phoneRecorded(two), one.toneHz, 1000);
     await allHear([

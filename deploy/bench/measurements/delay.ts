@@ -11,7 +11,7 @@ import type { Stage } from "../stage.ts";
 import { median } from "../stats.ts";
 
 const BURSTS = 60;
-const STALLS = 10;
+const STALLS = 40;
 /** Half a second of bursts before a stall, one and a half from 2 s after it on. */
 const BURSTS_PER_STALL = 6;
 const STALL_MS = 300;
