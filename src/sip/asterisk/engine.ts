@@ -200,6 +200,9 @@ export const createAsteriskEngine = (
     listLegs: things.listPhones,
 
     ready: () => stream.untilConnected(),
-    close: () => stream.close(),
+    close: () => {
+      stream.close();
+      for (const leg of legs.values()) leg.close();
+    },
   };
 };

@@ -158,6 +158,7 @@ export const createInboundLeg = ({
     },
 
     renewMedia: media.renew,
+    close: media.withdraw,
     press: resources.press,
     transfer: resources.transfer,
   };

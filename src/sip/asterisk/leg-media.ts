@@ -55,7 +55,7 @@ export const createLegMedia = ({ legId, resources, log, isEnding, tell, ...optio
     /** Makes access to the leg's audio and tells it, again and again until a worker has come. */
     offer,
     /** Nobody will come for it. */
-    withdraw(): void {
+    withdraw: (): void => {
       newest += 1;
       clearTimeout(unused);
     },

@@ -42,6 +42,8 @@ export interface Leg {
   dialled(): boolean;
   /** Catches up with what happened while events were lost. Only for a leg that was `dialled` before the snapshot was asked for. */
   catchUp(snapshot: AriSnapshot): void;
+  /** Its engine is closed: nothing more is made for it. */
+  close(): void;
 }
 
 export interface OutboundLeg extends Leg {
@@ -151,6 +153,7 @@ export const createLeg = (request: DialRequest, deps: LegDeps): OutboundLeg => {
     },
 
     renewMedia: media.renew,
+    close: media.withdraw,
     press: resources.press,
     transfer: resources.transfer,
   };
