@@ -28,7 +28,10 @@ const FAILED_WAYS: ReadonlySet<Outcome> = new Set(["trunk-failed", "media-failed
 const causeOf = ({ answered, cause, techCause }: DestroyedLeg): LegCause =>
   techCause === undefined || answered ? { q850: cause } : { sipStatus: techCause };
 
-/** INVITE without any reply for 32 s (timer B): 408 made by Asterisk, with cause 16; a 408 of the PBX has cause 18. */
+/**
+ * INVITE without any reply until timer B (6.4 s with deploy/asterisk, else 32 s): 408 made by Asterisk, with cause 16; a 408 of the PBX
+ * has cause 18.
+ */
 const gotNoReply = ({ cause, techCause }: DestroyedLeg): boolean => techCause === 408 && cause === 16;
 
 export const legEndOf = (leg: DestroyedLeg): LegEnd => {

@@ -22,11 +22,14 @@ let options: AsteriskEngineOptions;
 let engine: AsteriskEngine;
 let scripted: Socket;
 
+/** Timer B (deploy/asterisk/pjsip.conf), and a little for what follows. */
+const NO_REPLY_MS = 6400 + 1000;
+
 /** PJSIP endpoint `name` whose PBX is at `contact`, as an administrator would write it. */
 const endpointSection = (name: string, contact: string, aor = ""): string => `
 [${name}]
 type=endpoint
-transport=transport-${contact.includes("tcp") ? "tcp" : "udp"}
+transport=transport-${/transport=(tcp|tls)/.exec(contact)?.[1] ?? "udp"}
 context=from-trunk
 disallow=all
 allow=alaw
@@ -46,11 +49,12 @@ beforeAll(async () => {
     `[transport-tcp]\ntype=transport\nprotocol=tcp\nbind=127.0.0.1:0\n`,
     endpointSection("scripted", `sip:127.0.0.1:${scripted.address().port}`),
     endpointSection("refused", `sip:127.0.0.1:${closedPort}\\;transport=tcp`),
+    endpointSection("refused-tls", `sip:127.0.0.1:${closedPort}\\;transport=tls`),
     endpointSection("offline", `sip:127.0.0.1:${closedPort}`, "qualify_frequency=1\nqualify_timeout=0.5"),
   ];
   await appendFile(join(lab.folder, "trunk-peer/etc/pjsip.conf"), sections.join(""));
   await lab.trunkPeer.cli("module reload res_pjsip.so");
-  const names = ["xivo", "xivo-registered", "xivo-tls", "scripted", "refused", "offline"];
+  const names = ["xivo", "xivo-registered", "xivo-tls", "scripted", "refused", "refused-tls", "offline"];
   options = {
     url: lab.trunkPeer.ariUrl,
     username: lab.trunkPeer.ariUser,
@@ -85,6 +89,19 @@ test.each(["refused", "offline"])("trunk %s: the call may take the next one, at 
   const leg = dialLeg(engine, OUTSIDE_NUMBER, { trunkId: trunkId(name) });
   expect(await leg.until("leg.ended")).toMatchObject({ outcome: "trunk-failed", tryNextTrunk: true });
   expect(performance.now() - startedMs).toBeLessThan(1000);
+});
+
+test("a PBX that says nothing: the call may take the next one", async () => {
+  const leg = dialLeg(engine, OUTSIDE_NUMBER, { trunkId: trunkId("scripted") });
+  const ended = await leg.until("leg.ended", NO_REPLY_MS);
+  expect(ended).toMatchObject({ outcome: "trunk-failed", tryNextTrunk: true, cause: { sipStatus: 408 } });
+});
+
+// About one INVITE in six is lost between Asterisk's INVITE and the refusal that came before it (22.10), and waits for a reply.
+test("a PBX that refuses TLS: every one of twenty calls may take the next one", async () => {
+  const legs = Array.from({ length: 20 }, () => dialLeg(engine, OUTSIDE_NUMBER, { trunkId: trunkId("refused-tls") }));
+  const ends = await Promise.all(legs.map((leg) => leg.until("leg.ended", NO_REPLY_MS)));
+  for (const end of ends) expect(end).toMatchObject({ outcome: "trunk-failed", tryNextTrunk: true });
 });
 
 /** Waits for what Asterisk thinks of the PBX behind an endpoint. */

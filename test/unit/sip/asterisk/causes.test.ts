@@ -22,7 +22,7 @@ test.each<[string, DestroyedLeg, { outcome: string; tryNextTrunk: boolean }]>([
   ["480", { ...silent, cause: 19, techCause: 480 }, { outcome: "unreachable", tryNextTrunk: false }],
   ["480 after 180", { ...ringing, cause: 19, techCause: 480 }, { outcome: "no-answer", tryNextTrunk: false }],
   ["408", { ...silent, cause: 18, techCause: 408 }, { outcome: "unreachable", tryNextTrunk: false }],
-  ["nothing for 32 s", { ...silent, cause: 16, techCause: 408 }, { outcome: "trunk-failed", tryNextTrunk: true }],
+  ["nothing until timer B", { ...silent, cause: 16, techCause: 408 }, { outcome: "trunk-failed", tryNextTrunk: true }],
   ["BYE", { ...talking, cause: 16 }, { outcome: "completed", tryNextTrunk: false }],
   // tech_cause of an answered call is a translation of the Reason header.
   ["BYE with cause 17", { ...talking, cause: 17, techCause: 486 }, { outcome: "completed", tryNextTrunk: false }],
