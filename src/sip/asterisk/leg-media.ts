@@ -72,10 +72,10 @@ export const createLegMedia = ({ legId, resources, log, isEnding, tell, ...optio
     },
     renew: async (): Promise<LegMedia> => {
       if (isEnding()) throw new GatewayError("MEDIA_FAILED", "The phone has hung up");
-      newest += 1;
+      const turn = (newest += 1);
       const media = await resources.renewMedia();
       isTaken = false;
-      keepFresh();
+      if (turn === newest) keepFresh();
       return media;
     },
   };

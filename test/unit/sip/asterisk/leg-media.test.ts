@@ -18,7 +18,7 @@ const waitingMedia = () => {
   };
   const media = createLegMedia({
     legId: legId("leg"),
-    resources: { addMedia } as LegResources,
+    resources: { addMedia, renewMedia: addMedia } as LegResources,
     log: createTestLog().log,
     isEnding: () => false,
     tell: (fact) => told.push(fact),
@@ -41,11 +41,16 @@ test("none is made once nobody will come for it, as when the engine is closed", 
   media.withdraw();
   await jest.advanceTimersByTimeAsync(60_000);
   expect(made()).toBe(1);
-  // One that was being made when it was withdrawn is told to nobody, and is the last.
+  // One that was being made when it was withdrawn is told to nobody, and is the last; as one that was asked for anew.
   const offering = media.offer();
   media.withdraw();
   await offering;
   await jest.advanceTimersByTimeAsync(60_000);
   expect(made()).toBe(2);
   expect(told).toHaveLength(1);
+  const renewing = media.renew();
+  media.withdraw();
+  await renewing;
+  await jest.advanceTimersByTimeAsync(60_000);
+  expect(made()).toBe(3);
 });
