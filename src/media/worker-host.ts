@@ -51,6 +51,8 @@ export const createWorkerHost = (deps: WorkerHostDeps): WorkerHost => {
     if (skipped >= STALL_TICKS) {
       deps.log.warn({ stoppedMs: skipped * FRAME_MS }, "the media worker was stopped: audio of that time is lost");
       for (const conference of conferences.values()) conference.afterStall();
+      // The next one comes within 20 ms, at its time. One now would be a frame more than Asterisk plays, and stay in its queue as delay.
+      return;
     }
     for (const conference of conferences.values()) conference.tick();
     if (clock.nowMs() < statsDueMs) return;
