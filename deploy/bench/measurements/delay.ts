@@ -12,7 +12,7 @@ import { median } from "../stats.ts";
 
 const BURSTS = 60;
 const STALLS = 40;
-/** Half a second of bursts before a stall, one and a half from 2 s after it on. */
+/** One and a half seconds of bursts, from 2 s after a stall on. */
 const BURSTS_PER_STALL = 6;
 const STALL_MS = 300;
 const RECOVERY_MS = 2000;
@@ -80,16 +80,15 @@ export const added = (rounds: readonly Round[]) => {
   };
 };
 
-/** How much longer audio takes 2 s after the workers stood still, than before. */
-const stall = async (scene: Scene): Promise<{ in: number; out: number }> => {
-  const before = added(await playRounds(scene, BURSTS_PER_STALL));
+/** What the gateway adds 2 s after the workers stood still. */
+const addedAfterStall = async (scene: Scene): Promise<{ in: number; out: number }> => {
   const workers = scene.stage.workerPids();
   for (const pid of workers) process.kill(pid, "SIGSTOP");
   await delay(STALL_MS);
   for (const pid of workers) process.kill(pid, "SIGCONT");
   await delay(RECOVERY_MS);
   const after = added(await playRounds(scene, BURSTS_PER_STALL));
-  return { in: median(after.in) - median(before.in), out: median(after.out) - median(before.out) };
+  return { in: median(after.in), out: median(after.out) };
 };
 
 export const delays: Measurement = {
@@ -108,11 +107,14 @@ export const delays: Measurement = {
     const rounds = await playRounds(scene, runs(BURSTS, context));
     const { in: inward, out: outward } = added(rounds);
     context.progress(`without the gateway ${median(rounds.map((round) => round.memberToSubscriber)).toFixed(0)} ms`);
-    context.progress(`added: in ${median(inward).toFixed(0)} ms, out ${median(outward).toFixed(0)} ms`);
+    // What stalls are compared with: right before one is what the last one left.
+    const before = { in: median(inward), out: median(outward) };
+    context.progress(`added: in ${before.in.toFixed(0)} ms, out ${before.out.toFixed(0)} ms`);
     const stalls: { in: number; out: number }[] = [];
     const stallCount = stage.workerPids().length === 0 ? 0 : runs(STALLS, context);
     for (let i = 0; i < stallCount; i++) {
-      const more = await stall(scene);
+      const after = await addedAfterStall(scene);
+      const more = { in: after.in - before.in, out: after.out - before.out };
       stalls.push(more);
       context.progress(`stall ${i + 1}: ${more.in.toFixed(0)} ms more in, ${more.out.toFixed(0)} ms more out`);
     }
