@@ -22,8 +22,8 @@ let options: AsteriskEngineOptions;
 let engine: AsteriskEngine;
 let scripted: Socket;
 
-/** Timer B (deploy/asterisk/pjsip.conf), and a little for what follows. */
-const NO_REPLY_MS = 6400 + 1000;
+/** Timer B (deploy/asterisk/pjsip.conf) and time for what follows on a busy machine; it is 32 s where nobody sets it. */
+const NO_REPLY_MS = 6400 + 5000;
 
 /** PJSIP endpoint `name` whose PBX is at `contact`, as an administrator would write it. */
 const endpointSection = (name: string, contact: string, aor = ""): string => `
