@@ -47,13 +47,12 @@ export const createWorkerHost = (deps: WorkerHostDeps): WorkerHost => {
   const sendStats = (conference: Conference): void => {
     for (const [callId, stats] of conference.stats()) send({ type: "stats", callId, stats });
   };
-  const tick = (skipped: number): void => {
-    if (skipped >= STALL_TICKS) {
-      deps.log.warn({ stoppedMs: skipped * FRAME_MS }, "the media worker was stopped: audio of that time is lost");
-      for (const conference of conferences.values()) conference.afterStall();
-      // The next one comes within 20 ms, at its time. One now would be a frame more than Asterisk plays, and stay in its queue as delay.
-      return;
-    }
+  /** No tick: the next one comes within 20 ms, at its time. One now would be a frame more than Asterisk plays, and stay in its queue as delay. */
+  const afterStall = (skipped: number): void => {
+    deps.log.warn({ stoppedMs: skipped * FRAME_MS }, "the media worker was stopped: audio of that time is lost");
+    for (const conference of conferences.values()) conference.afterStall();
+  };
+  const tick = (): void => {
     for (const conference of conferences.values()) conference.tick();
     if (clock.nowMs() < statsDueMs) return;
     statsDueMs = clock.nowMs() + STATS_INTERVAL_MS;
@@ -78,8 +77,8 @@ export const createWorkerHost = (deps: WorkerHostDeps): WorkerHost => {
     conferences.set(roomId, conference);
     ticker ??= startTicker(clock, FRAME_MS, (skipped) => {
       // Timers come before sockets: after a moment of work, frames that are here already would count as late, and the jitter buffers grow.
-      if (skipped >= STALL_TICKS) tick(skipped);
-      else setImmediate(tick, skipped);
+      if (skipped >= STALL_TICKS) afterStall(skipped);
+      else setImmediate(tick);
     });
     return conference;
   };

@@ -5,7 +5,7 @@ import type { Lab } from "../../lab/lab.ts";
 import { nowMs } from "../../lab/member/hearing.ts";
 import { type Call, TALKER_HZ, TELEPHONE_HZ, until } from "../call.ts";
 import { openGatewayConference } from "../gateway-stage.ts";
-import { added, playRounds } from "../measurements/delay.ts";
+import { medianAdded, playRounds } from "../measurements/delay.ts";
 import { cpuSeconds, residentMb, treeOf } from "../processes.ts";
 import { median } from "../stats.ts";
 
@@ -181,10 +181,10 @@ export const measureCapacity = async (options: CapacityOptions): Promise<Capacit
     for (const { phone } of calls) phone.tone(0);
     await delay(1000);
     const scene = { stage: { talker, workerPids: () => [] }, call: calls[0]!, subscriber, progress };
-    const delays = added(await playRounds(scene, DELAY_ROUNDS));
+    const delays = medianAdded(await playRounds(scene, DELAY_ROUNDS));
     await talker.publishTone(TALKER_HZ);
     for (const { phone } of calls) phone.tone(TELEPHONE_HZ, LEVEL_DBFS);
-    return { in: median(delays.in), out: median(delays.out) };
+    return delays;
   };
 
   for (const phones of counts) {

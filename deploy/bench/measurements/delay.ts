@@ -72,12 +72,18 @@ export const playRounds = async (scene: Scene, count: number): Promise<Round[]> 
 };
 
 /** What the gateway adds, per round; without it audio takes as long as from member to subscriber. */
-export const added = (rounds: readonly Round[]) => {
+const added = (rounds: readonly Round[]) => {
   const withoutGateway = median(rounds.map((round) => round.memberToSubscriber));
   return {
     in: rounds.map((round) => round.phoneToSubscriber - withoutGateway),
     out: rounds.map((round) => round.memberToPhone - withoutGateway),
   };
+};
+
+/** What the gateway adds, in the middle. */
+export const medianAdded = (rounds: readonly Round[]): { in: number; out: number } => {
+  const { in: inward, out: outward } = added(rounds);
+  return { in: median(inward), out: median(outward) };
 };
 
 /** What the gateway adds 2 s after the workers stood still. */
@@ -87,8 +93,7 @@ const addedAfterStall = async (scene: Scene): Promise<{ in: number; out: number 
   await delay(STALL_MS);
   for (const pid of workers) process.kill(pid, "SIGCONT");
   await delay(RECOVERY_MS);
-  const after = added(await playRounds(scene, BURSTS_PER_STALL));
-  return { in: median(after.in), out: median(after.out) };
+  return medianAdded(await playRounds(scene, BURSTS_PER_STALL));
 };
 
 export const delays: Measurement = {
@@ -108,7 +113,7 @@ export const delays: Measurement = {
     const { in: inward, out: outward } = added(rounds);
     context.progress(`without the gateway ${median(rounds.map((round) => round.memberToSubscriber)).toFixed(0)} ms`);
     // What stalls are compared with: right before one is what the last one left.
-    const before = { in: median(inward), out: median(outward) };
+    const before = medianAdded(rounds);
     context.progress(`added: in ${before.in.toFixed(0)} ms, out ${before.out.toFixed(0)} ms`);
     const stalls: { in: number; out: number }[] = [];
     const stallCount = stage.workerPids().length === 0 ? 0 : runs(STALLS, context);

@@ -97,7 +97,7 @@ test("a PBX that says nothing: the call may take the next one", async () => {
   expect(ended).toMatchObject({ outcome: "trunk-failed", tryNextTrunk: true, cause: { sipStatus: 408 } });
 });
 
-// About one INVITE in six is lost between Asterisk's INVITE and the refusal that came before it (22.10), and waits for a reply.
+// About one INVITE in six goes out just after its connection was refused (22.10), and waits for a reply: docs/decisions/0019-silent-pbx.md.
 test("a PBX that refuses TLS: every one of twenty calls may take the next one", async () => {
   const legs = Array.from({ length: 20 }, () => dialLeg(engine, OUTSIDE_NUMBER, { trunkId: trunkId("refused-tls") }));
   const ends = await Promise.all(legs.map((leg) => leg.until("leg.ended", NO_REPLY_MS)));

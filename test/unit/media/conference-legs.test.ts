@@ -3,8 +3,8 @@ import type { LegMedia } from "../../../src/calls/ports.ts";
 import { createConference } from "../../../src/media/conference.ts";
 import type { JoinSession } from "../../../src/media/ipc.ts";
 import type { Leg, LegEvents } from "../../../src/media/legs/port.ts";
-import type { SfuClient } from "../../../src/media/sfu/port.ts";
 import { quietLog } from "../../support/fake-ports.ts";
+import { silentSfuClient } from "../../support/media/silent-sfu-client.ts";
 
 const mediaOf = (url: string): LegMedia => ({ kind: "asterisk-websocket", url, codec: "alaw" });
 
@@ -13,20 +13,13 @@ const start = async () => {
   const sent: string[] = [];
   const closed: string[] = [];
   const connecting = new Map<string, { connected: () => void; events: LegEvents }>();
-  const client: Partial<SfuClient> = {
-    connect: async () => {},
-    close: async () => {},
-    send: () => {},
-    listen: () => {},
-    review: () => {},
-    remoteTracks: () => [
-      { trackId: "1", identity: "alice", muted: false, undecryptable: true },
-      { trackId: "2", identity: "alice", muted: false, undecryptable: false },
-      { trackId: "3", identity: "bob", muted: true, undecryptable: false },
-    ],
-  };
+  const client = silentSfuClient([
+    { trackId: "1", identity: "alice", muted: false, undecryptable: true },
+    { trackId: "2", identity: "alice", muted: false, undecryptable: false },
+    { trackId: "3", identity: "bob", muted: true, undecryptable: false },
+  ]);
   const conference = createConference({
-    createSfuClient: () => client as SfuClient,
+    createSfuClient: () => client,
     connectLeg: (media, events) =>
       new Promise((resolve) => {
         const url = media.kind === "asterisk-websocket" ? media.url : "";

@@ -5,8 +5,9 @@ import type { Leg } from "../../../src/media/legs/port.ts";
 import { createListener } from "../../../src/media/listener.ts";
 import { createPhone } from "../../../src/media/phone.ts";
 import { createPhoneSfu } from "../../../src/media/phone-sfu.ts";
-import type { SfuClient, SfuEvents } from "../../../src/media/sfu/port.ts";
+import type { SfuEvents } from "../../../src/media/sfu/port.ts";
 import { createTestLog } from "../../support/log.ts";
+import { silentSfuClient } from "../../support/media/silent-sfu-client.ts";
 
 beforeEach(() => {
   jest.useFakeTimers();
@@ -28,14 +29,7 @@ const createRun = async (g711As: "g711" | "opus" = "g711") => {
       opened.push(events);
       const keys: number[] = [];
       tracks.push({ codec: publishes, keys });
-      const client: Partial<SfuClient> = {
-        connect: async () => {},
-        close: async () => {},
-        listen: () => {},
-        setKey: ({ index }) => keys.push(index),
-        remoteTracks: () => [],
-      };
-      return client as SfuClient;
+      return { ...silentSfuClient([]), setKey: ({ index }) => keys.push(index) };
     },
     listener: createListener(8000, nowMs),
     wants: () => false,

@@ -1,21 +1,13 @@
+import { setImmediate as flush } from "node:timers/promises";
+
 import { expect, test } from "@jest/globals";
 import type { JoinSession } from "../../../src/media/ipc.ts";
-import type { SfuClient } from "../../../src/media/sfu/port.ts";
 import { createWorkerHost } from "../../../src/media/worker-host.ts";
 import { quietLog } from "../../support/fake-ports.ts";
 import { createManualClock } from "../../support/media/manual-clock.ts";
+import { silentSfuClient } from "../../support/media/silent-sfu-client.ts";
 
-const client: Partial<SfuClient> = {
-  connect: async () => {},
-  close: async () => {},
-  skip: () => {},
-  flush: () => {},
-  listen: () => {},
-  review: () => {},
-  remoteTracks: () => [{ trackId: "1", identity: "alice", muted: false, undecryptable: false }],
-};
-
-const flush = () => new Promise((resolve) => setImmediate(resolve));
+const client = silentSfuClient([{ trackId: "1", identity: "alice", muted: false, undecryptable: false }]);
 
 /** A worker with one phone in a conference where somebody talks; `sentAtMs`: when frames went to the phone. */
 const startWorker = async () => {
@@ -23,7 +15,7 @@ const startWorker = async () => {
   const sentAtMs: number[] = [];
   const worker = createWorkerHost({
     clock,
-    createSfuClient: () => client as SfuClient,
+    createSfuClient: () => client,
     connectLeg: async () => ({
       format: { codec: "alaw" },
       send: () => sentAtMs.push(clock.nowMs()),
